@@ -1,0 +1,68 @@
+"""The `piswarm` command: its sub-commands, and the one place where errors become an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from piswarm import __version__
+from piswarm.cli import context
+from piswarm.errors import EXIT_BUG, EXIT_INTERRUPTED, PiswarmError
+
+app = typer.Typer(
+    name="piswarm",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    cluster: Annotated[str, typer.Option("--cluster", "-c", help="The cluster to use (default: the last one used).")] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail where an answer is needed.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of expected errors too.")] = False,
+) -> None:
+    """Turn a pile of Raspberry Pis into a private serverless cloud.
+
+    First steps:  piswarm init      then:  piswarm new hello && piswarm deploy hello
+    """
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    context.set_options(cluster=cluster, quiet=quiet, no_input=no_input, debug=debug)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    Args:
+        arguments: the words after `piswarm` (default: those of the process).
+    """
+    sys.exit(run(lambda: app(args=arguments, standalone_mode=True)))
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run `command`; tell expected errors in a sentence and return the exit code."""
+    try:
+        command()
+    except PiswarmError as error:
+        if context.options().debug:
+            traceback.print_exc()
+        context.console().error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        context.console().warn("Interrupted. What was done stays done; run the same command again to go on.")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  (the border of the program: a bug is told as a bug)
+        traceback.print_exc()
+        context.console().fault(f"This is a bug in piswarm {__version__} ({type(error).__name__}); please report it.")
+        return EXIT_BUG
+    return 0

@@ -1,0 +1,1 @@
+"""Bare Pis become a Swarm: discover, connect, probe, check, plan, provision, verify."""

@@ -1,0 +1,1 @@
+"""Source becomes a running function: spec, source, build, deploy."""

@@ -1,0 +1,1 @@
+"""Simulated Pis on this machine."""
