@@ -129,10 +129,8 @@ class Console:
     def error(self, error: PiswarmError) -> None:
         """Tell the error that ends the command, and what to do about it."""
         if self.as_json:
-            self._write(
-                self.err,
-                json.dumps({"event": "error", "message": error.message, "hint": error.hint, "exit_code": error.exit_code}),
-            )
+            told = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+            self._write(self.err, json.dumps({"event": "error", **told}))
             return
         self._write(self.err, f"{self._paint('fault', 'Error:')} {error.message}")
         if error.hint:
@@ -170,7 +168,9 @@ class Console:
 
     def _must_be_able_to_ask(self, question: str, flag: str) -> None:
         if self.no_input or not sys.stdin.isatty():
-            raise UsageError(f"There is nobody to ask: {question.rstrip('?')}?", f"Give the answer with {flag}.")
+            raise UsageError(
+                f"There is nobody to ask: {question.rstrip('?')}?", f"Give the answer with {flag}."
+            )
 
     def _ask(self, prompt: str) -> str:
         with self._lock:

@@ -25,10 +25,14 @@ app = typer.Typer(
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    cluster: Annotated[str, typer.Option("--cluster", "-c", help="The cluster to use (default: the last one used).")] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")] = False,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail where an answer is needed.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of expected errors too.")] = False,
+    cluster: Annotated[
+        str, typer.Option("--cluster", "-c", help="The cluster (default: the last one used).")
+    ] = "",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only results and errors, no progress.")
+    ] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail where one must.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected errors too.")] = False,
 ) -> None:
     """Turn a pile of Raspberry Pis into a private serverless cloud.
 
@@ -63,6 +67,7 @@ def run(command: Callable[[], object]) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  (the border of the program: a bug is told as a bug)
         traceback.print_exc()
-        context.console().fault(f"This is a bug in piswarm {__version__} ({type(error).__name__}); please report it.")
+        kind = type(error).__name__
+        context.console().fault(f"This is a bug in piswarm {__version__} ({kind}); please report it.")
         return EXIT_BUG
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shlex
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import paramiko
-from fabric import Config, Connection as FabricConnection
+from fabric import Config
+from fabric import Connection as FabricConnection
 from invoke.exceptions import CommandTimedOut, UnexpectedExit
 from paramiko.ssh_exception import (
     AuthenticationException,
@@ -112,9 +112,9 @@ class Connection:
         except AuthenticationException as error:
             raise ConnectError(
                 f"{self.node} ({self.address}) does not accept the login of user '{self.login.user}'.",
-                "Check the user and the password; a freshly flashed card knows only what its imager was told.",
+                "Check the user and the password: a new card knows only those that its imager was given.",
             ) from error
-        except (NoValidConnectionsError, socket.timeout, socket.gaierror, OSError, SSHException, EOFError) as error:
+        except (NoValidConnectionsError, OSError, SSHException, EOFError) as error:
             raise ConnectError(
                 f"{self.node} ({self.address}) cannot be reached over SSH: {_reason(error)}.",
                 "Check that it is on, on this network, and that SSH is enabled on it.",
@@ -131,7 +131,8 @@ class Connection:
     @property
     def client(self) -> paramiko.SSHClient:
         """Return the open SSH client, for what needs a channel of its own (the engine's API)."""
-        return self._open_fabric().client
+        client: paramiko.SSHClient = self._open_fabric().client
+        return client
 
     def run(
         self,
@@ -158,7 +159,9 @@ class Connection:
         try:
             if sudo:
                 password = self.login.sudo_password.reveal() if self.login.sudo_password else None
-                result = fabric.sudo(command, password=password, hide=True, warn=True, in_stream=False, timeout=timeout_s)
+                result = fabric.sudo(
+                    command, password=password, hide=True, warn=True, in_stream=False, timeout=timeout_s
+                )
             else:
                 source = io.StringIO(stdin) if stdin is not None else False
                 result = fabric.run(command, hide=True, warn=True, in_stream=source, timeout=timeout_s)
@@ -171,7 +174,8 @@ class Connection:
             raise self._broke(command, error) from error
         if check and result.exited != 0:
             raise ConnectError(
-                f"{self.node}: '{_short(command)}' failed with exit code {result.exited}: {_tail(result.stderr or result.stdout)}",
+                f"{self.node}: '{_short(command)}' failed with exit code {result.exited}: "
+                f"{_tail(result.stderr or result.stdout)}"
             )
         return Result(result.stdout, result.stderr, result.exited)
 
@@ -192,10 +196,12 @@ class Connection:
         lines = _LineSink(on_line)
         try:
             result = self._open_fabric().run(
-                command, hide=False, warn=True, in_stream=False, out_stream=lines, err_stream=lines, timeout=timeout_s
+                command, warn=True, in_stream=False, out_stream=lines, err_stream=lines, timeout=timeout_s
             )
         except CommandTimedOut as error:
-            raise ConnectError(f"{self.node}: '{_short(command)}' was still running after {timeout_s:.0f} s.") from error
+            raise ConnectError(
+                f"{self.node}: '{_short(command)}' was still running after {timeout_s:.0f} s."
+            ) from error
         except (SSHException, OSError, EOFError) as error:
             raise self._broke(command, error) from error
         finally:
@@ -225,7 +231,7 @@ class Connection:
             self.put_stream(file, path, mode)
 
     def put_stream(self, source: io.BufferedIOBase | io.BytesIO, path: str, mode: int) -> None:
-        """Write what `source` gives to `path` on the node, atomically, readable by others only as `mode` says.
+        """Write what `source` gives to `path` on the node, atomically and with `mode` from the start.
 
         Raises:
             ConnectError: it could not be written.
@@ -288,8 +294,8 @@ class Connection:
         return ConnectError(
             f"The host key of {self.node} ({self.address}) has changed: "
             f"pinned {error.expected_key.fingerprint}, now {error.key.fingerprint}.",
-            "Another machine answers there, or the card was flashed anew. If you know why, remove its line from "
-            f"{self.login.known_hosts_file} and run the command again.",
+            "Another computer answers there, or the card was flashed anew. If you know why, remove its line "
+            f"from {self.login.known_hosts_file} and run the command again.",
         )
 
     def _broke(self, command: str, error: BaseException) -> ConnectError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import docker
 import paramiko
@@ -26,14 +25,14 @@ _OLDEST_API = "1.41"
 _NEWEST_API = "1.45"
 
 
-class _ChannelAdapter(BaseHTTPAdapter):  # type: ignore[misc]  (the SDK is untyped)
+class _ChannelAdapter(BaseHTTPAdapter):
     """Carries the SDK's requests over channels of one SSH client."""
 
-    def __init__(self, client: paramiko.SSHClient, timeout_s: float) -> None:
+    def __init__(self, client: paramiko.SSHClient, timeout_s: int) -> None:
         super().__init__()
         self._pool = SSHConnectionPool(ssh_client=client, timeout=timeout_s, host="engine")
 
-    def get_connection(self, url: str, proxies: object = None) -> SSHConnectionPool:
+    def get_connection(self, url: str | bytes, proxies: object = None) -> SSHConnectionPool:
         return self._pool
 
     def close(self) -> None:
@@ -41,7 +40,7 @@ class _ChannelAdapter(BaseHTTPAdapter):  # type: ignore[misc]  (the SDK is untyp
         self._pool.close()
 
 
-class Engine(docker.APIClient):  # type: ignore[misc]  (the SDK is untyped)
+class Engine(docker.APIClient):
     """The low-level Docker SDK client of one node's engine.
 
     Args:
@@ -72,14 +71,14 @@ def engine_of(connection: Connection) -> Iterator[Engine]:
     except (DockerException, requests.RequestException, paramiko.SSHException, OSError) as error:
         raise SwarmError(
             f"{connection.node}: the Docker engine does not answer ({error}).",
-            f"Look at it there with 'systemctl status docker'; user '{connection.login.user}' must be in group docker.",
+            f"See 'systemctl status docker' there; user '{connection.login.user}' must be in group docker.",
         ) from error
     finally:
         if engine is not None:
             engine.close()
 
 
-def _explanation(error: APIError) -> Any:
+def _explanation(error: APIError) -> str:
     return str(error.explanation or error).strip().rstrip(".")
 
 

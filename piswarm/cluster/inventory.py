@@ -1,10 +1,14 @@
 """The cluster's record on the user's disk.
 
-    <home>/clusters/<name>/inventory.yml     nodes and addresses, in Ansible's YAML format (usable by `ansible -i`)
-    <home>/clusters/<name>/credentials.json  passwords of the gateway and the registry (0600)
-    <home>/clusters/<name>/id_ed25519        the key that opens the nodes (0600)
-    <home>/clusters/<name>/known_hosts       the nodes' host keys, as first seen
-    <home>/clusters/<name>/ca.crt, ca.key    the cluster's own certificate authority (key 0600)
+In `<home>/clusters/<name>/`:
+
+| file               | what it holds                                                      |
+|--------------------|--------------------------------------------------------------------|
+| `inventory.yml`    | nodes and addresses, in Ansible's YAML format, for `ansible -i`    |
+| `credentials.json` | passwords of the gateway and the registry (0600)                   |
+| `id_ed25519`       | the key that opens the nodes (0600)                                |
+| `known_hosts`      | the nodes' host keys, as first seen                                |
+| `ca.crt`, `ca.key` | the cluster's own certificate authority (the key 0600)             |
 """
 
 from __future__ import annotations
