@@ -1,0 +1,30 @@
+"""`python3 -m piswarm.runtime FOLDER` serves the function whose `handler.py` is in FOLDER."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from piswarm.runtime.app import App
+from piswarm.runtime.handler import HandlerError, load_handler
+from piswarm.runtime.output import separate_requests
+from piswarm.runtime.server import serve
+from piswarm.runtime.settings import RuntimeSettings, SettingError
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until told to stop; return the exit code."""
+    try:
+        settings = RuntimeSettings.from_environment(os.environ)
+        separate_requests()
+        handler = load_handler(Path(arguments[0] if arguments else "function").resolve(), settings)
+        serve(App(handler, settings), settings)
+    except (HandlerError, SettingError, OSError) as error:
+        sys.stderr.write(f"piswarm.runtime: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

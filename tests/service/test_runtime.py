@@ -1,0 +1,208 @@
+"""The runtime as the container runs it: a process of its own, spoken to over TCP."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+START_DEADLINE_S = 20.0
+
+
+class Served:
+    """A runtime process and the way to talk to it."""
+
+    def __init__(self, process, port):
+        self.process = process
+        self.port = port
+
+    def ask(self, body=b"", *, method="POST", path="/", headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    @contextmanager
+    def start(source, **environment):
+        folder = tmp_path / "function"
+        folder.mkdir(exist_ok=True)
+        (folder / "handler.py").write_text(textwrap.dedent(source))
+        port = free_port()
+        log = (tmp_path / "log").open("w+")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "piswarm.runtime", str(folder)],
+            env={**os.environ, "port": str(port), "suppress_lock": "true", **environment},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            wait_until_open(process, port)
+            yield Served(process, port)
+        finally:
+            process.kill()
+            process.wait()
+            log.close()
+
+    return start
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_open(process, port):
+    deadline = time.monotonic() + START_DEADLINE_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the runtime ended with {process.returncode} instead of serving")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"port {port} was not open after {START_DEADLINE_S} s")
+
+
+def test_it_answers_and_logs_one_line(serve, tmp_path):
+    with serve("def handle(req):\n    print('Hello! You said: ' + req)\n") as served:
+        status, body, headers = served.ask(b"hi", path="/a/b?secret=1", headers={"X-Call-Id": "c-1"})
+        assert (status, body) == (200, b"Hello! You said: hi\n")
+        assert headers["content-type"] == "text/plain; charset=utf-8"
+        assert float(headers["x-duration-seconds"]) > 0
+        assert served.ask(method="GET", path="/_/health")[0] == 200
+        assert served.ask(method="GET", path="/_/ready")[0] == 200
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(lines) == 1
+    told = {key: lines[0][key] for key in ("method", "path", "status", "bytes_in", "bytes_out", "call_id")}
+    assert told == {
+        "method": "POST", "path": "/a/b", "status": 200, "bytes_in": 2, "bytes_out": 20, "call_id": "c-1",
+    }  # fmt: skip
+
+
+def test_requests_at_the_same_time_keep_their_output_apart(serve):
+    source = """
+        import time
+        def handle(req):
+            for _ in range(5):
+                print(req, end="")
+                time.sleep(0.01)
+    """
+    with serve(source) as served, ThreadPoolExecutor(8) as callers:
+        words = [f"<{number}>" for number in range(40)]
+        answers = list(callers.map(lambda word: served.ask(word.encode())[1].decode(), words))
+    assert answers == [word * 5 for word in words]
+
+
+def test_async_requests_at_the_same_time_keep_their_output_apart(serve):
+    source = """
+        import asyncio
+        async def handle(req):
+            for _ in range(5):
+                print(req, end="")
+                await asyncio.sleep(0.01)
+    """
+    with serve(source) as served, ThreadPoolExecutor(8) as callers:
+        words = [f"<{number}>" for number in range(40)]
+        answers = list(callers.map(lambda word: served.ask(word.encode())[1].decode(), words))
+    assert answers == [word * 5 for word in words]
+
+
+def test_a_handler_that_raises_keeps_serving(serve, tmp_path):
+    with serve("def handle(req):\n    return 1 / int(req)\n") as served:
+        status, body, _ = served.ask(b"0")
+        assert (status, body) == (
+            500,
+            b"The function failed: ZeroDivisionError: division by zero (handler.py, line 2).\n",
+        )
+        assert served.ask(b"4")[:2] == (200, b"0.25")
+    assert "ZeroDivisionError: division by zero" in (tmp_path / "log").read_text()
+
+
+def test_a_large_body_goes_in_and_out(serve):
+    with serve("def handle(req: bytes):\n    return req\n") as served:
+        body = os.urandom(20_000_000)
+        assert served.ask(body)[1] == body
+
+
+def test_a_chunked_body_is_read_to_its_end(serve):
+    with serve("def handle(req):\n    return str(len(req))\n") as served:
+        assert served.ask(iter([b"ab", b"cde"]))[1] == b"5"
+
+
+def test_a_body_above_the_limit_is_refused(serve):
+    with serve("def handle(req):\n    return req\n", max_body="10") as served:
+        assert served.ask(b"0123456789")[0] == 200
+        assert served.ask(b"0123456789a")[0] == 413
+        assert served.ask(iter([b"012345", b"678901"]))[0] == 413
+
+
+def test_above_max_inflight_callers_are_told_to_wait(serve):
+    source = "import time\ndef handle(req):\n    time.sleep(0.5)\n    return 'done'\n"
+    with serve(source, max_inflight="1") as served, ThreadPoolExecutor(1) as caller:
+        first = caller.submit(served.ask)
+        time.sleep(0.2)
+        assert served.ask(method="GET", path="/_/ready")[0] == 429
+        assert served.ask(method="GET", path="/_/health")[0] == 200
+        assert served.ask()[0] == 429
+        assert first.result()[:2] == (200, b"done")
+        assert served.ask()[0] == 200
+
+
+@pytest.mark.parametrize("source", [
+    "import time\ndef handle(req):\n    time.sleep(float(req))\n    return 'done'\n",
+    "import asyncio\nasync def handle(req):\n    await asyncio.sleep(float(req))\n    return 'done'\n",
+])  # fmt: skip
+def test_a_request_that_takes_too_long_is_given_up(serve, source):
+    with serve(source, exec_timeout="200ms") as served:
+        assert served.ask(b"5")[:2] == (504, b"The function took longer than 0.2 s.\n")
+        assert served.ask(b"0")[:2] == (200, b"done")
+
+
+def test_after_sigterm_it_serves_for_a_while_and_finishes_what_it_has(serve):
+    source = "import time\ndef handle(req):\n    time.sleep(float(req))\n    return 'done'\n"
+    with serve(source, linger="1s") as served, ThreadPoolExecutor(1) as caller:
+        slow = caller.submit(served.ask, b"2")
+        time.sleep(0.3)
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert served.ask(method="GET", path="/_/health")[0] == 503
+        status, _, headers = served.ask(b"0")
+        assert (status, headers["connection"]) == (200, "close")
+        assert slow.result()[:2] == (200, b"done")
+        assert served.process.wait(timeout=5) == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"max_inflight": "many"}, "The variable max_inflight is 'many', which is not a whole number."),
+        ({}, "There is no handler.py in"),
+    ],
+)
+def test_what_makes_serving_impossible_is_said_in_one_line(environment, message, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "piswarm.runtime", str(tmp_path)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=START_DEADLINE_S,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
