@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from piswarm import __version__
-from piswarm.cli import context
+from piswarm.cli import context, lab
 from piswarm.errors import EXIT_BUG, EXIT_INTERRUPTED, PiswarmError
 
 app = typer.Typer(
@@ -21,18 +21,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(lab.app, name="lab")
+
 
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     cluster: Annotated[
-        str, typer.Option("--cluster", "-c", help="The cluster (default: the last one used).")
+        str, typer.Option("--cluster", "-c", help="The cluster (default: the last used).")
     ] = "",
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only results and errors, no progress.")
+        bool, typer.Option("--quiet", "-q", help="Only results and errors.")
     ] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail where one must.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected errors too.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected errors.")] = False,
 ) -> None:
     """Turn a pile of Raspberry Pis into a private serverless cloud.
 
