@@ -21,7 +21,7 @@ class LabNode:
     Attributes:
         name: its name in the lab.
         address: its fixed IPv4 address.
-        mac: its MAC address; empty when it is off.
+        mac: its MAC address.
         state: what the engine says of its container: running, exited, …
     """
 
@@ -59,7 +59,8 @@ def read_status(client: docker.DockerClient, lab: Lab) -> LabStatus:
         LabError: the engine cannot say.
     """
     network = find_network(client, lab)
-    nodes = sorted(map(_describe, list_nodes(client, lab)), key=lambda node: (len(node.name), node.name))
+    described = (_describe(lab, container) for container in list_nodes(client, lab))
+    nodes = sorted(described, key=lambda node: (len(node.name), node.name))
     return LabStatus(lab.name, lab.interface, str(subnet_of(network)) if network else "", tuple(nodes))
 
 
@@ -91,8 +92,6 @@ def address_of(container: Container) -> str:
     return str((endpoint["IPAMConfig"] or {})["IPv4Address"])
 
 
-def _describe(container: Container) -> LabNode:
-    (endpoint,) = container.attrs["NetworkSettings"]["Networks"].values()
-    return LabNode(
-        container.labels[NODE_LABEL], address_of(container), endpoint["MacAddress"], container.status
-    )
+def _describe(lab: Lab, container: Container) -> LabNode:
+    name = container.labels[NODE_LABEL]
+    return LabNode(name, address_of(container), lab.mac_address(name), container.status)
