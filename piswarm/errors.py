@@ -47,6 +47,10 @@ class ConnectError(PiswarmError):
     """A node cannot be reached, refuses us, or is not the node that we know."""
 
 
+class LoginError(ConnectError):
+    """A node answers but does not accept the login."""
+
+
 class ProvisionError(PiswarmError):
     """A node could not be brought into the state that the plan asks for."""
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from piswarm import __version__
-from piswarm.cli import context, lab
+from piswarm.cli import context, init, lab
 from piswarm.errors import EXIT_BUG, EXIT_INTERRUPTED, PiswarmError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+init.register(app)
 app.add_typer(lab.app, name="lab")
 
 

@@ -22,7 +22,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from piswarm.errors import ConnectError
+from piswarm.errors import ConnectError, LoginError
 from piswarm.secret import Secret
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Connection:
         except BadHostKeyException as error:
             raise self._changed_key(error) from error
         except AuthenticationException as error:
-            raise ConnectError(
+            raise LoginError(
                 f"{self.node} ({self.address}) does not accept the login of user '{self.login.user}'.",
                 "Check the user and the password: a new card knows only those that its imager was given.",
             ) from error

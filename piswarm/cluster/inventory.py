@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ REGISTRY = f"{REGISTRY_HOST}:5000"
 BASE_IMAGE = f"{REGISTRY}/piswarm/base:trixie"
 GATEWAY_PORT = 8080
 STATE_DIR = "/var/lib/piswarm"
+PLATFORMS = {"armhf": "linux/arm/v7", "arm64": "linux/arm64", "amd64": "linux/amd64"}
 
 _NODE_VARIABLES = ("address", "role", "arch", "model", "memory_mb")
 
@@ -65,12 +66,14 @@ class Cluster:
         directory: folder of its record.
         user: login user on the nodes.
         nodes: its nodes; the first manager builds images and holds the registry.
+        image_arch: architecture of the images that are built, in Debian's words.
     """
 
     name: str
     directory: Path
     user: str
     nodes: tuple[NodeRecord, ...]
+    image_arch: str = "arm64"
 
     @property
     def managers(self) -> tuple[NodeRecord, ...]:
@@ -90,6 +93,11 @@ class Cluster:
                 "Run 'piswarm init' again to write it anew.",
             )
         return self.managers[0]
+
+    @property
+    def platform(self) -> str:
+        """Return the platform of the images that are built, in Docker's words."""
+        return PLATFORMS[self.image_arch]
 
     @property
     def key_file(self) -> Path:
@@ -189,6 +197,7 @@ def read_inventory(name: str, directory: Path) -> Cluster:
         everything = document["all"]
         hosts = everything["hosts"]
         user = everything["vars"]["ansible_user"]
+        image_arch = everything["vars"]["piswarm_image_arch"]
         nodes = tuple(
             NodeRecord(
                 name=host,
@@ -205,7 +214,7 @@ def read_inventory(name: str, directory: Path) -> Cluster:
             f"{path} is not an inventory that piswarm can read ({error}).",
             "Run 'piswarm init' again: it observes the nodes and writes the record anew.",
         ) from error
-    return Cluster(name, directory, user, nodes)
+    return Cluster(name, directory, user, nodes, image_arch)
 
 
 def inventory_document(cluster: Cluster) -> dict[str, Any]:
@@ -214,6 +223,7 @@ def inventory_document(cluster: Cluster) -> dict[str, Any]:
         "all": {
             "vars": {
                 "ansible_user": cluster.user,
+                "piswarm_image_arch": cluster.image_arch,
                 "ansible_ssh_private_key_file": str(cluster.key_file),
                 "ansible_ssh_common_args": (
                     f"-o UserKnownHostsFile={cluster.known_hosts_file} -o StrictHostKeyChecking=yes"
@@ -246,11 +256,6 @@ def save_cluster(settings: Settings, cluster: Cluster) -> bool:
     )
     changed = write_file(cluster.directory / "inventory.yml", text)
     return write_file(settings.current_file, cluster.name + "\n") or changed
-
-
-def with_nodes(cluster: Cluster, nodes: tuple[NodeRecord, ...]) -> Cluster:
-    """Return `cluster` with `nodes` in place of its own."""
-    return replace(cluster, nodes=nodes)
 
 
 def write_file(path: Path, content: str | bytes, mode: int = 0o644) -> bool:

@@ -1,0 +1,141 @@
+"""`piswarm init`: bare Pis become a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from piswarm.cli import context
+from piswarm.errors import ConfigError
+from piswarm.secret import Secret
+
+if TYPE_CHECKING:
+    from piswarm.cluster.init import InitOptions, InitResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("init")(init)
+
+
+def init(
+    node: Annotated[
+        list[str] | None, typer.Option("--node", help="Address of a node; instead of looking.")
+    ] = None,
+    interface: Annotated[
+        list[str] | None, typer.Option("--interface", help="Network interface to look on.")
+    ] = None,
+    lab: Annotated[bool, typer.Option("--lab", help="Use the simulated Pis of 'piswarm lab up'.")] = False,
+    user: Annotated[str, typer.Option("--user", help="Login user on the nodes.")] = "pi",
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", help="SSH password; in a second line sudo's, if it differs."),
+    ] = None,
+    managers: Annotated[
+        int, typer.Option("--managers", help="How many managers (default: 1, from 3 nodes on 3).")
+    ] = 0,
+    docker_source: Annotated[
+        str,
+        typer.Option("--docker-source", help="Docker from its own repository (docker) or Debian's (distro)."),
+    ] = "",
+    base_image: Annotated[
+        str, typer.Option("--base-image", help="Debian base of all images: a reference or an archive.")
+    ] = "",
+    image_arch: Annotated[
+        str,
+        typer.Option(
+            "--image-arch", help="Architecture of images: armhf, arm64, amd64 (default: the manager's)."
+        ),
+    ] = "",
+    ca_bundle: Annotated[
+        Path | None,
+        typer.Option("--ca-bundle", help="Certificate authorities that the nodes are to trust, too."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing nodes.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Give the result as JSON.")] = False,
+) -> None:
+    """Find the Pis, install Docker, form a Swarm, start the function gateway.
+
+    Example:  piswarm init --user pi
+    """
+    from piswarm.cluster.init import InitOptions, check_options, initialise  # noqa: PLC0415
+
+    console, settings = context.console(as_json), context.settings()
+    password, sudo_password = _passwords(password_file)
+    options = InitOptions(
+        cluster=context.options().cluster or settings.chosen_cluster or "home",
+        nodes=tuple(node or ()),
+        interfaces=tuple(interface or ()),
+        user=user,
+        password=password or settings.password,
+        sudo_password=sudo_password or settings.sudo_password,
+        managers=managers,
+        docker_source=docker_source or "docker",
+        base_image=base_image or InitOptions.base_image,
+        image_arch=image_arch,
+        ca_bundle=ca_bundle,
+        yes=yes,
+        dry_run=dry_run,
+    )
+    if lab:
+        options = _for_lab(options, base_image, docker_source)
+    check_options(options)
+    result = initialise(options, settings, console)
+    console.result(_document(result), _text(result))
+
+
+def _for_lab(options: InitOptions, base_image: str, docker_source: str) -> InitOptions:
+    """Name what the lab knows of itself: interface, user, password and base image."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from piswarm.lab.facts import read_facts  # noqa: PLC0415
+
+    facts = read_facts(context.settings(), context.console())
+    return replace(
+        options,
+        cluster=context.options().cluster or facts.cluster,
+        interfaces=options.interfaces or (facts.interface,),
+        user=facts.user,
+        password=facts.password,
+        sudo_password=facts.password,
+        docker_source=docker_source or "distro",
+        base_image=base_image or facts.base_image,
+    )
+
+
+def _passwords(file: Path | None) -> tuple[Secret | None, Secret | None]:
+    if file is None:
+        return None, None
+    try:
+        lines = file.read_text().splitlines()
+    except OSError as error:
+        raise ConfigError(f"The password file {file} cannot be read ({error.strerror}).") from error
+    if not lines or not lines[0]:
+        raise ConfigError(f"The password file {file} is empty.", "Its first line is the SSH password.")
+    return Secret(lines[0]), Secret(lines[1]) if len(lines) > 1 and lines[1] else None
+
+
+def _document(result: InitResult) -> dict[str, object]:
+    return {
+        "version": 1,
+        "changed": result.changed,
+        "plan": result.plan.to_dict(),
+        "findings": [vars(found) for found in result.findings],
+        "gateway": result.cluster.gateway_url if result.cluster else None,
+        "record": str(result.cluster.directory) if result.cluster else None,
+    }
+
+
+def _text(result: InitResult) -> str:
+    if result.cluster is None:
+        return "This was a dry run; nothing was changed."
+    done = "The cluster is ready." if result.changed else "Nothing to change; the cluster is as it must be."
+    return (
+        f"{done}\n"
+        f"  gateway   {result.cluster.gateway_url}/ui/   (user {result.cluster.gateway_credentials[0]}, "
+        f"password in {result.cluster.directory / 'credentials.json'})\n"
+        f"  next      piswarm new hello && piswarm deploy hello"
+    )

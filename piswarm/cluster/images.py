@@ -1,0 +1,216 @@
+"""The images that the cluster itself needs, built on the manager from one Debian base."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.inventory import BASE_IMAGE, REGISTRY, STATE_DIR
+from piswarm.errors import BuildError, ConfigError
+from piswarm.settings import PACKAGE, STACKS
+
+BUILD_TIMEOUT_S = 3600.0
+PUSH_TIMEOUT_S = 1800.0
+DEFAULT_BASE = "debian:trixie-slim"
+
+_TAR_MAGIC = (b"\x1f\x8b", b"\xfd7zXZ", b"BZh")
+# What each image takes from the package beside its folder in stacks/images.
+_PACKAGE_PARTS = {
+    "gateway": ("__init__.py", "errors.py", "gateway"),
+    "python3": ("__init__.py", "runtime"),
+    "registry": (),
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that is built from a folder of this package.
+
+    Attributes:
+        name: its name, one of `registry`, `gateway`, `python3`.
+        context: the build context, a gzipped tar archive.
+        reference: its name and tag in the cluster's registry; the tag is a digest of context and base.
+    """
+
+    name: str
+    context: bytes
+    reference: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """What all images start from.
+
+    Attributes:
+        archive: a root file system as a tar archive; None where an image reference is used.
+        source: the image reference; empty where an archive is used.
+        digest: tells one base from another.
+    """
+
+    archive: Path | None
+    source: str
+    digest: str
+
+
+def read_base(base: str) -> Base:
+    """Return the base image named by a reference or by the path of an archive.
+
+    Raises:
+        ConfigError: it looks like a path, but there is no such archive.
+    """
+    path = Path(base).expanduser()
+    if path.is_file():
+        if not _is_archive(path):
+            raise ConfigError(
+                f"{path} is not a tar archive.", "Give a root file system as made by mmdebstrap."
+            )
+        with path.open("rb") as file:
+            return Base(path, "", hashlib.file_digest(file, "sha256").hexdigest()[:12])
+    if "/" in base and (base.startswith(("/", ".", "~")) or base.endswith((".tar", ".tar.gz"))):
+        raise ConfigError(
+            f"There is no base image archive {path}.", "Check the path given with --base-image."
+        )
+    return Base(None, base, hashlib.sha256(base.encode()).hexdigest()[:12])
+
+
+def cluster_images(base: Base) -> dict[str, Image]:
+    """Return the images that every cluster needs, by name."""
+    return {name: _image(name, base) for name in _PACKAGE_PARTS}
+
+
+def make_base(connection: Connection, base: Base, platform: str, on_line: Callable[[str], None]) -> None:
+    """Have the base image on the manager under its name in the cluster's registry.
+
+    Raises:
+        BuildError: it could not be made.
+        ConnectError: the connection broke.
+    """
+    if base.archive is None:
+        _run(connection, f"docker pull --platform {quote(platform, base.source)}", on_line, "the base image")
+        connection.run(quote("docker", "tag", base.source, BASE_IMAGE), timeout_s=60)
+        return
+    remote = f"{STATE_DIR}/build/rootfs.tar"
+    connection.put_file(base.archive, remote, 0o640)
+    # Docker unpacks an archive that is ADDed; `docker import` would not record the architecture.
+    connection.put(b'FROM scratch\nADD rootfs.tar /\nCMD ["sh"]\n', f"{STATE_DIR}/build/Dockerfile", 0o640)
+    command = _build_command(BASE_IMAGE, platform, [f"{STATE_DIR}/build"])
+    _run(connection, command, on_line, "the base image")
+    connection.run(quote("rm", "-f", remote, f"{STATE_DIR}/build/Dockerfile"), timeout_s=60)
+
+
+def build(connection: Connection, image: Image, platform: str, on_line: Callable[[str], None]) -> None:
+    """Build an image on the manager, unless it is there.
+
+    Raises:
+        BuildError: it could not be built; the message has the last lines of the build.
+        ConnectError: the connection broke.
+    """
+    if is_present(connection, image.reference):
+        return
+    remote = f"{STATE_DIR}/build/{image.name}.tar.gz"
+    connection.put(image.context, remote, 0o640)
+    command = _build_command(image.reference, platform, ["--build-arg", f"BASE={BASE_IMAGE}", "-"])
+    _run(connection, f"{command} < {quote(remote)}", on_line, f"the {image.name} image")
+    connection.run(quote("rm", "-f", remote), timeout_s=60)
+
+
+def is_present(connection: Connection, reference: str) -> bool:
+    """Return whether the node has the image."""
+    command = quote("docker", "image", "inspect", "--format", "{{.Id}}", reference)
+    return connection.run(command, timeout_s=60, check=False).exit_code == 0
+
+
+def push(connection: Connection, reference: str, on_line: Callable[[str], None]) -> str:
+    """Push an image from the manager to the cluster's registry.
+
+    Returns:
+        Its reference by digest.
+
+    Raises:
+        BuildError: the registry refused it.
+        ConnectError: the connection broke.
+    """
+    _run(connection, f"{_DOCKER} push {quote(reference)}", on_line, f"{reference} (push)", PUSH_TIMEOUT_S)
+    command = quote("docker", "image", "inspect", "--format", _DIGESTS, reference)
+    digests = connection.run(command, timeout_s=60).stdout.split()
+    repository = reference.rpartition(":")[0]
+    found = [one for one in digests if one.startswith(f"{repository}@")]
+    if not found:
+        raise BuildError(
+            f"{connection.node}: {reference} was pushed, but the engine knows no digest of it.",
+            "Look at the registry with 'docker service logs piswarm_registry' on the manager.",
+        )
+    return found[0]
+
+
+_DIGESTS = "{{range .RepoDigests}}{{println .}}{{end}}"
+_DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
+
+
+def _build_command(reference: str, platform: str, rest: list[str]) -> str:
+    words = ["buildx", "build", "--progress=plain", "--provenance=false", "--load",
+             "--platform", platform, "-t", reference, *rest]  # fmt: skip
+    return f"{_DOCKER} {quote(*words)}"
+
+
+def _run(
+    connection: Connection,
+    command: str,
+    on_line: Callable[[str], None],
+    what: str,
+    timeout_s: float = BUILD_TIMEOUT_S,
+) -> None:
+    last: list[str] = []
+
+    def take(line: str) -> None:
+        last[:] = [*last[-11:], line]
+        on_line(line)
+
+    if connection.stream(command, take, timeout_s=timeout_s) != 0:
+        told = "\n  ".join(line for line in last if line.strip())
+        raise BuildError(
+            f"{connection.node}: {what} could not be made. The last lines were:\n  {told}",
+            "Mend what they say, then run the same command again; what is built already is kept.",
+        )
+
+
+def _image(name: str, base: Base) -> Image:
+    content = _context(name)
+    digest = hashlib.sha256(base.digest.encode() + content).hexdigest()[:12]
+    return Image(name, gzip.compress(content, mtime=0), f"{REGISTRY}/piswarm/{name}:{digest}")
+
+
+def _context(name: str) -> bytes:
+    """Return the build context of an image as a tar archive, the same bytes for the same files."""
+    files = {
+        str(path.relative_to(STACKS / "images" / name)): path for path in _files(STACKS / "images" / name)
+    }
+    for part in _PACKAGE_PARTS[name]:
+        source = PACKAGE / part
+        for path in _files(source) if source.is_dir() else [source]:
+            files[f"piswarm/{path.relative_to(PACKAGE)}"] = path
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for arcname, path in sorted(files.items()):
+            entry = tarfile.TarInfo(arcname)
+            content = path.read_bytes()
+            entry.size = len(content)
+            entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(262 + 5)
+    return head.startswith(_TAR_MAGIC) or head[257:262] == b"ustar"

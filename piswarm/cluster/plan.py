@@ -1,0 +1,320 @@
+"""What is to be done, as data: observed nodes and the wish become a plan.
+
+Pure: data in, data out. `--dry-run` prints the very plan that would be applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from piswarm.cluster.facts import Facts
+from piswarm.errors import ProvisionError
+
+KEY = "key"
+PROVISION = "provision"
+SWARM_INIT = "swarm-init"
+JOIN = "join"
+PROMOTE = "promote"
+LABEL = "label"
+STACK = "stack"
+
+
+CLUSTER_OF_ONE_MANAGER_BELOW = 3
+USUAL_MANAGERS = 3
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A node as it was found.
+
+    Attributes:
+        address: the address that it was reached by.
+        facts: what the probe saw.
+        knows_key: whether it accepts the cluster's SSH key.
+    """
+
+    address: str
+    facts: Facts
+    knows_key: bool = True
+
+
+@dataclass(frozen=True)
+class SwarmMember:
+    """A node as the Swarm's managers see it.
+
+    Attributes:
+        node_id: its ID in the Swarm.
+        role: `manager` or `worker`.
+        state: `ready`, `down`, …
+        availability: `active`, `pause` or `drain`.
+        labels: its labels in the Swarm.
+        hostname: its host name, as its engine reported it.
+        address: the address that it advertises.
+        leader: whether it leads the managers.
+    """
+
+    node_id: str
+    role: str
+    state: str
+    availability: str
+    labels: Mapping[str, str]
+    hostname: str = ""
+    address: str = ""
+    leader: bool = False
+
+
+@dataclass(frozen=True)
+class SwarmView:
+    """The Swarm as one of its managers sees it.
+
+    Attributes:
+        cluster_id: ID of the Swarm.
+        members: its nodes, by ID.
+        release: digest of the stack that runs, or an empty string.
+    """
+
+    cluster_id: str
+    members: Mapping[str, SwarmMember]
+    release: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the cluster is to become.
+
+    Attributes:
+        cluster: its name.
+        managers: how many managers; 0 for the usual number.
+        recipe: digest of what provisioning makes of a node.
+        release: digest of the stack.
+    """
+
+    cluster: str
+    managers: int
+    recipe: str
+    release: str
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """A node with the place that it is to have.
+
+    Attributes:
+        name: host name that it is to have, unique in the cluster.
+        address: the address that it is reached by and that it advertises.
+        role: `manager` or `worker`.
+        facts: what the probe saw.
+        labels: the labels that it is to have in the Swarm.
+    """
+
+    name: str
+    address: str
+    role: str
+    facts: Facts
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do.
+
+    Attributes:
+        kind: what is done, one of this module's constants.
+        node: name of the node; empty for the cluster as a whole.
+        text: the step, for people.
+        details: what the step needs beyond its node.
+    """
+
+    kind: str
+    node: str
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done to get what is wished.
+
+    Attributes:
+        nodes: the nodes, in order; the first manager holds the registry.
+        steps: what to do, in order; empty when there is nothing to change.
+        warnings: what the user should know before saying yes.
+    """
+
+    nodes: tuple[PlannedNode, ...]
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...] = ()
+
+    def nodes_with(self, kind: str) -> list[PlannedNode]:
+        """Return the nodes for which the plan has a step of this kind."""
+        names = {step.node for step in self.steps if step.kind == kind}
+        return [node for node in self.nodes if node.name in names]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data, for JSON."""
+        return {
+            "nodes": [
+                {"name": node.name, "address": node.address, "role": node.role, "labels": dict(node.labels)}
+                for node in self.nodes
+            ],
+            "steps": [
+                {"kind": step.kind, "node": step.node, "text": step.text, "details": dict(step.details)}
+                for step in self.steps
+            ],
+            "warnings": list(self.warnings),
+        }
+
+
+def plan_cluster(wish: Wish, observed: Sequence[Observed], swarm: SwarmView | None = None) -> Plan:
+    """Plan how the observed nodes become the wished cluster.
+
+    Args:
+        wish: what the cluster is to become.
+        observed: the nodes as found, in the order of preference for managers.
+        swarm: the cluster's Swarm, where there is one already.
+
+    Raises:
+        ProvisionError: there are fewer nodes than managers asked for.
+    """
+    names = unique_names([one.facts.hostname for one in observed])
+    roles, warnings = _roles(wish, observed, swarm)
+    nodes = tuple(
+        PlannedNode(name, one.address, role, one.facts, node_labels(one.facts, holds_registry=False))
+        for name, one, role in zip(names, observed, roles, strict=True)
+    )
+    nodes = _with_registry(nodes, swarm)
+    keys = [
+        Step(KEY, name, "accept the cluster's SSH key")
+        for name, one in zip(names, observed, strict=True)
+        if not one.knows_key
+    ]
+    steps = [*keys, *_provision_steps(wish, nodes), *_swarm_steps(nodes, swarm), *_label_steps(nodes, swarm)]
+    if swarm is None or swarm.release != wish.release:
+        steps.append(Step(STACK, "", "build and start the registry and the gateway"))
+    return Plan(nodes, tuple(steps), tuple(warnings))
+
+
+def unique_names(hostnames: Sequence[str]) -> list[str]:
+    """Return a unique name for each node: its own host name, or one with a number where that is taken."""
+    taken: set[str] = set()
+    names = []
+    for hostname in hostnames:
+        wanted = hostname or "node"
+        number = 1
+        name = wanted
+        while name in taken or (name != wanted and name in hostnames):
+            number += 1
+            name = f"{wanted}-{number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def manager_count(nodes: int, asked: int = 0) -> int:
+    """Return how many managers a cluster of `nodes` nodes gets; `asked` wins where it is given."""
+    return asked or (1 if nodes < CLUSTER_OF_ONE_MANAGER_BELOW else USUAL_MANAGERS)
+
+
+def node_labels(facts: Facts, *, holds_registry: bool) -> dict[str, str]:
+    """Return the labels of a node in the Swarm: what its userland is, whatever the kernel says."""
+    labels = {
+        "piswarm.arch": facts.arch,
+        "piswarm.model": facts.model,
+        "piswarm.memory": str(facts.memory_mb),
+    }
+    return labels | ({"piswarm.registry": "true"} if holds_registry else {})
+
+
+def _roles(wish: Wish, observed: Sequence[Observed], swarm: SwarmView | None) -> tuple[list[str], list[str]]:
+    count = manager_count(len(observed), wish.managers)
+    if count > len(observed):
+        raise ProvisionError(
+            f"{count} managers were asked for, but there are only {len(observed)} nodes.",
+            f"Ask for at most {len(observed)} with --managers, or add nodes.",
+        )
+    current = {one.facts.swarm.node_id for one in observed if _is_manager(one, swarm)}
+    ranked = sorted(range(len(observed)), key=lambda i: observed[i].facts.swarm.node_id not in current)
+    managers = set(ranked[: max(count, len(current))])
+    warnings = []
+    if len(managers) % 2 == 0:
+        warnings.append(
+            f"{len(managers)} managers survive no more failures than {len(managers) - 1}: "
+            "an even number only adds one that can fail."
+        )
+    roles = ["manager" if i in managers else "worker" for i in range(len(observed))]
+    return roles, warnings
+
+
+def _is_manager(one: Observed, swarm: SwarmView | None) -> bool:
+    member = swarm.members.get(one.facts.swarm.node_id) if swarm else None
+    return member is not None and member.role == "manager"
+
+
+def _with_registry(nodes: tuple[PlannedNode, ...], swarm: SwarmView | None) -> tuple[PlannedNode, ...]:
+    """Give the registry to the node that has it already, else to the first manager; that node stands first."""
+
+    def has_it(node: PlannedNode) -> bool:
+        member = swarm.members.get(node.facts.swarm.node_id) if swarm else None
+        return member is not None and "piswarm.registry" in member.labels
+
+    managers = [node for node in nodes if node.role == "manager"]
+    holder = next((node for node in managers if has_it(node)), managers[0])
+    labelled = PlannedNode(
+        holder.name, holder.address, holder.role, holder.facts, node_labels(holder.facts, holds_registry=True)
+    )
+    return (labelled, *(node for node in nodes if node is not holder))
+
+
+def _provision_steps(wish: Wish, nodes: Sequence[PlannedNode]) -> list[Step]:
+    steps = []
+    for node in nodes:
+        wanted = wanted_marker(wish, nodes, node)
+        if node.facts.marker == wanted and node.facts.docker_version and "docker" in node.facts.groups:
+            continue
+        texts = [] if node.facts.docker_version else ["install Docker"]
+        if node.facts.hostname != node.name:
+            texts.append(f"rename it from '{node.facts.hostname}'")
+        if not node.facts.memory_cgroup:
+            texts.append("let its kernel account for memory and reboot it")
+        texts.append("trust the cluster's registry")
+        steps.append(Step(PROVISION, node.name, ", ".join(texts), {"marker": wanted}))
+    return steps
+
+
+def wanted_marker(wish: Wish, nodes: Sequence[PlannedNode], node: PlannedNode) -> dict[str, Any]:
+    """Return what a node notes of itself when it is provisioned; the same note means nothing to do."""
+    return {
+        "cluster": wish.cluster,
+        "recipe": wish.recipe,
+        "name": node.name,
+        "role": node.role,
+        "registry": nodes[0].address,
+    }
+
+
+def _swarm_steps(nodes: Sequence[PlannedNode], swarm: SwarmView | None) -> list[Step]:
+    steps = []
+    if swarm is None:
+        text = f"start the Swarm, advertised at {nodes[0].address}"
+        steps.append(Step(SWARM_INIT, nodes[0].name, text, {"address": nodes[0].address}))
+    for node in nodes:
+        member = swarm.members.get(node.facts.swarm.node_id) if swarm else None
+        if member is None and not (swarm is None and node is nodes[0]):
+            steps.append(Step(JOIN, node.name, f"join the Swarm as {node.role}", {"role": node.role}))
+        elif member is not None and member.role != node.role and node.role == "manager":
+            steps.append(Step(PROMOTE, node.name, "become a manager"))
+    return steps
+
+
+def _label_steps(nodes: Sequence[PlannedNode], swarm: SwarmView | None) -> list[Step]:
+    steps = []
+    for node in nodes:
+        member = swarm.members.get(node.facts.swarm.node_id) if swarm else None
+        present = member.labels if member else {}
+        missing = {key: value for key, value in node.labels.items() if present.get(key) != value}
+        if missing:
+            told = ", ".join(f"{key}={value}" for key, value in missing.items())
+            steps.append(Step(LABEL, node.name, f"label it {told}", {"labels": dict(node.labels)}))
+    return steps
