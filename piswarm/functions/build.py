@@ -1,0 +1,241 @@
+"""Building a function's image on a node, from a commit in the node's own bare repository.
+
+Everything runs over one SSH connection: the commit is unpacked into a folder of its own, BuildKit makes the
+image from the language's Dockerfile, the cluster's registry gets it, and the folder is removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.inventory import REGISTRY, STATE_DIR
+from piswarm.errors import BuildError
+from piswarm.functions.spec import check_name
+
+BUILD_TIMEOUT_S = 1800.0
+PUSH_TIMEOUT_S = 600.0
+_COMMAND_TIMEOUT_S = 60.0
+_UNPACK_TIMEOUT_S = 300.0
+_TIME_IS_UP = 124
+"""The exit code of timeout(1)."""
+_LINES_KEPT = 200
+
+_DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_PREFIX = re.compile(r"^#\d+ (?:\d+\.\d+ )?")
+_NOISE = re.compile(
+    r"^(?:sha256:|DONE |CACHED$|transferring |resolve |exporting |writing |naming |\.\.\.$|$)"
+)
+_REASONS = (
+    (
+        r"No matching distribution found for (\S+)",
+        "the package index has no {0} for this Python and processor",
+    ),
+    (r"Could not find a version that satisfies the requirement (\S+)", "there is no package {0}"),
+    (r"(Invalid requirement: .+)", "requirements.txt has an {0}"),
+    (r"CERTIFICATE_VERIFY_FAILED", "the package index shows a certificate that the manager does not trust"),
+    (r"((?:Syntax|Indentation|Tab)Error: .+)", "handler.py is no Python: {0}"),
+    (r"(?i)no space left on device", "the disk of the manager is full"),
+    (r"(?i)(?:killed|signal: killed|exit code: 137)", "the build ran out of memory"),
+    (r"Temporary failure in name resolution", "the manager cannot resolve names on the internet"),
+)
+_HINTS = {
+    "certificate": "Give the bundle that knows it to the nodes: piswarm init --ca-bundle FILE",
+    "disk": "Make room there: docker system prune --all --force",
+}
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What is to be built.
+
+    Attributes:
+        function: the function's name.
+        commit: full name of the commit.
+        folder: the source inside the commit, `.` for the top.
+        dockerfile: content of the Dockerfile; empty to use the one in the folder.
+        base: name of the cluster's image that it starts from; empty for none.
+        build_args: more build arguments.
+        is_cached: whether layers of earlier builds may be used.
+    """
+
+    function: str
+    commit: str
+    folder: str
+    dockerfile: str = ""
+    base: str = ""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    is_cached: bool = True
+
+
+def repository(function: str) -> str:
+    """Return the bare repository on the manager that holds a function's commits."""
+    check_name(function)
+    return f"{STATE_DIR}/git/{function}.git"
+
+
+def prepare_repository(connection: Connection, function: str) -> str:
+    """Make the function's bare repository where there is none, and return the address to push to.
+
+    Raises:
+        BuildError: the node has no git.
+        ConnectError: it could not be made.
+    """
+    path = repository(function)
+    command = (
+        "command -v git >/dev/null || exit 127; "
+        f"test -d {path} || git init --quiet --bare {path}; git --git-dir {path} config receive.shallowUpdate true"
+    )
+    result = connection.run(command, timeout_s=_COMMAND_TIMEOUT_S, check=False)
+    if result.exit_code == 127:
+        raise BuildError(f"{connection.node} has no git.", "Run 'piswarm init' again: it installs it.")
+    if result.exit_code != 0:
+        raise BuildError(f"{connection.node}: {path} could not be made: {_last_line(result.stderr)}.")
+    address = f"[{connection.address}]" if ":" in connection.address else connection.address
+    return f"ssh://{connection.login.user}@{address}{path}"
+
+
+def build(connection: Connection, request: BuildRequest, on_line: Callable[[str], None]) -> str:
+    """Build an image and give it to the cluster's registry.
+
+    Args:
+        connection: the node to build on.
+        request: what to build.
+        on_line: is called with each line that tells of the build.
+
+    Returns:
+        The image's reference, with its digest.
+
+    Raises:
+        BuildError: it could not be built or pushed; the message says why.
+    """
+    reference = f"{REGISTRY}/functions/{request.function}:{request.commit[:12]}"
+    base = _base_image(connection, request.base) if request.base else ""
+    with _unpacked(connection, request) as folder:
+        command = build_command(request, folder, reference, base)
+        _run_build(connection, request.function, command, on_line)
+    return f"{reference}@{_push(connection, reference)}"
+
+
+def _base_image(connection: Connection, name: str) -> str:
+    """Return the newest of the cluster's images called `name` that this node has built."""
+    command = (
+        f"docker image ls --filter {quote(f'reference={REGISTRY}/piswarm/{name}')}"
+        " --format '{{.Repository}}:{{.Tag}}'"
+    )
+    images = connection.run(command, timeout_s=_COMMAND_TIMEOUT_S).stdout.split()
+    if not images:
+        raise BuildError(
+            f"{connection.node} does not have the image piswarm/{name}, which functions start from.",
+            "Run 'piswarm init' again: it builds it.",
+        )
+    return images[0]
+
+
+@contextmanager
+def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
+    """Unpack the commit's folder into a new folder of the node, and remove that at the end."""
+    inside = "" if request.folder == "." else request.folder
+    tree = quote(f"{request.commit}:{inside}")
+    command = (
+        f"set -eu; mkdir -p {STATE_DIR}/build; "
+        f"find {STATE_DIR}/build -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf {{}} +; "
+        f"work=$(mktemp -d {STATE_DIR}/build/{request.function}.XXXXXXXX); mkdir $work/source; "
+        f"git --git-dir {repository(request.function)} archive --format=tar --output $work/source.tar {tree}; "
+        "tar -xf $work/source.tar -C $work/source; rm $work/source.tar; echo $work"
+    )
+    result = connection.run(command, timeout_s=_UNPACK_TIMEOUT_S, check=False)
+    if result.exit_code != 0:
+        raise BuildError(f"{connection.node}: the commit could not be unpacked: {_last_line(result.stderr)}.")
+    work = result.stdout.strip()
+    try:
+        if request.dockerfile:
+            connection.put(request.dockerfile.encode(), f"{work}/Dockerfile", 0o600)
+        yield work
+    finally:
+        connection.run(f"rm -rf {quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
+
+
+def _run_build(connection: Connection, function: str, command: str, on_line: Callable[[str], None]) -> None:
+    lines: deque[str] = deque(maxlen=_LINES_KEPT)
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        told = readable(line)
+        if told:
+            on_line(told)
+
+    exit_code = connection.stream(command, keep, timeout_s=BUILD_TIMEOUT_S + _COMMAND_TIMEOUT_S)
+    if exit_code == _TIME_IS_UP:
+        raise BuildError(
+            f"{connection.node}: the build of {function} took longer than {BUILD_TIMEOUT_S / 60:.0f} min"
+            " and was ended."
+        )
+    if exit_code != 0:
+        reason = explain(lines)
+        hint = next((hint for word, hint in _HINTS.items() if word in reason), "")
+        raise BuildError(f"{function} could not be built on {connection.node}: {reason}.", hint)
+
+
+def build_command(request: BuildRequest, folder: str, reference: str, base: str) -> str:
+    """Return the command line that builds `request` from `folder`.
+
+    Args:
+        request: what to build.
+        folder: folder on the node with `source` and, where piswarm brings it, `Dockerfile`.
+        reference: name for the image.
+        base: reference of the image that it starts from; empty for none.
+    """
+    arguments = {**request.build_args, **({"BASE": base} if base else {})}
+    words = [
+        "timeout", "--kill-after=10", f"{BUILD_TIMEOUT_S:.0f}", "docker", "buildx", "build",
+        "--progress=plain", "--provenance=false", "--load", "--secret", f"id=ca,src={_CA_BUNDLE}",
+        "--label", f"org.opencontainers.image.revision={request.commit}", "--tag", reference,
+        "--file", f"{folder}/Dockerfile" if request.dockerfile else f"{folder}/source/Dockerfile",
+    ]  # fmt: skip
+    words += [] if request.is_cached else ["--no-cache"]
+    for name, value in sorted(arguments.items()):
+        words += ["--build-arg", f"{name}={value}"]
+    return f"DOCKER_CONFIG={STATE_DIR}/docker {quote(*words, f'{folder}/source')} 2>&1"
+
+
+def readable(line: str) -> str:
+    """Return what a line of BuildKit's plain progress tells a person, or an empty text."""
+    text = _PREFIX.sub("", line).rstrip()
+    return "" if _NOISE.match(text) else text
+
+
+def explain(lines: Iterable[str]) -> str:
+    """Return why a build failed, from its last lines of output, without a full stop."""
+    kept = list(lines)
+    for pattern, sentence in _REASONS:
+        for line in reversed(kept):
+            match = re.search(pattern, line)
+            if match:
+                return sentence.format(*(group.rstrip(".") for group in match.groups()))
+    errors = [line for line in kept if line.lower().startswith("error")]
+    return _last_line("\n".join(errors or kept)).removeprefix("ERROR: ")
+
+
+def _push(connection: Connection, reference: str) -> str:
+    """Push an image and return its digest."""
+    result = connection.run(f"{_DOCKER} push {quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
+    match = _DIGEST.search(result.stdout)
+    if result.exit_code != 0 or match is None:
+        raise BuildError(
+            f"{connection.node}: {reference} could not be given to the registry: "
+            f"{_last_line(result.stderr or result.stdout)}.",
+            "See how the registry is: piswarm status",
+        )
+    return match[1]
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "it said nothing"

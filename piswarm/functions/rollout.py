@@ -1,0 +1,158 @@
+"""Watching a version go live: what the Swarm does with it, and whether it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.engine import Engine, engine_of
+from piswarm.errors import DeployError
+from piswarm.functions.gateway import GatewayClient
+
+FINGERPRINT = "piswarm.fingerprint"
+"""The annotation that says what a version was made from."""
+
+_LABEL = f"com.openfaas.annotations.{FINGERPRINT}"
+_BROKEN = frozenset({"failed", "rejected"})
+_ATTEMPTS = 3
+_LOG_LINES = 20
+_LOG_TIMEOUT_S = 20.0
+_HEALTH_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far a version is.
+
+    Attributes:
+        is_live: it has taken over completely.
+        fault: why it never will; empty while there is hope.
+        text: what is happening, for people.
+        broken_task: id of a task of this version that did not work, for its log.
+    """
+
+    is_live: bool
+    fault: str
+    text: str
+    broken_task: str = ""
+
+
+def judge(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], fingerprint: str) -> Rollout:
+    """Say how far the version with `fingerprint` is.
+
+    Args:
+        service: the service as the engine describes it.
+        tasks: the service's tasks.
+        fingerprint: names the version.
+    """
+    wanted = service["Spec"]["Mode"]["Replicated"].get("Replicas", 0)
+    kept = [task for task in tasks if task["DesiredState"] in ("running", "ready", "accepted")]
+    own = [task for task in tasks if _is_version(task["Spec"], fingerprint)]
+    running = [task for task in own if task in kept and task["Status"]["State"] == "running"]
+    old = [task for task in kept if not _is_version(task["Spec"], fingerprint)]
+    broken = sorted(
+        (task for task in own if task["Status"]["State"] in _BROKEN), key=lambda task: str(task["UpdatedAt"])
+    )
+    reason = _reason(own, broken)
+    broken_task = broken[-1]["ID"] if broken else ""
+    text = f"{len(running)} of {wanted} replicas run" + (f"; {reason}" if reason else "")
+    if not _is_version(service["Spec"]["TaskTemplate"], fingerprint):
+        return Rollout(False, reason or "the Swarm went back to the version before", text, broken_task)
+    if len(running) >= wanted and not old:
+        return Rollout(True, "", text)
+    state = (service.get("UpdateStatus") or {}).get("State", "")
+    if state.startswith("rollback") or (state == "paused" and broken):
+        return Rollout(False, reason or "the Swarm gave the update up", text, broken_task)
+    if len(broken) >= _ATTEMPTS and not running:
+        return Rollout(False, reason, text, broken_task)
+    return Rollout(False, "", text, broken_task)
+
+
+def wait_until_live(
+    connection: Connection,
+    gateway: GatewayClient,
+    function: str,
+    fingerprint: str,
+    *,
+    timeout_s: float,
+    on_progress: Callable[[str], None],
+) -> None:
+    """Wait until a version has taken over and answers.
+
+    Args:
+        connection: a manager.
+        gateway: the gateway that is to reach it.
+        function: the function's name.
+        fingerprint: names the version.
+        timeout_s: seconds until it is given up.
+        on_progress: is called with each new thing to tell.
+
+    Raises:
+        DeployError: it does not work; the message says why and the hint holds the last lines of its log.
+    """
+    deadline = time.monotonic() + timeout_s
+    with engine_of(connection) as engine:
+        rollout = _watch(engine, function, fingerprint, deadline, on_progress)
+    if not rollout.is_live:
+        fault = rollout.fault or f"after {timeout_s:.0f} s {rollout.text}"
+        raise DeployError(f"The new version of {function} does not work: {fault}.", _log(connection, rollout))
+    _wait_for_answer(gateway, function, deadline, timeout_s)
+
+
+def _watch(
+    engine: Engine, function: str, fingerprint: str, deadline: float, on_progress: Callable[[str], None]
+) -> Rollout:
+    pause_s = 0.1
+    told = ""
+    while True:
+        service = engine.inspect_service(function)
+        rollout = judge(service, engine.tasks({"service": service["ID"]}), fingerprint)
+        if rollout.is_live or rollout.fault or time.monotonic() > deadline:
+            return rollout
+        if rollout.text != told:
+            told = rollout.text
+            on_progress(told)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.3, 1.0)
+
+
+def _wait_for_answer(gateway: GatewayClient, function: str, deadline: float, timeout_s: float) -> None:
+    pause_s = 0.05
+    while True:
+        answer = gateway.invoke(function, method="GET", path="/_/health", timeout_s=_HEALTH_TIMEOUT_S)
+        if not answer.is_the_gateways:
+            return
+        if time.monotonic() > deadline:
+            said = " ".join(answer.body.decode(errors="replace").split())[:200] or "nothing"
+            raise DeployError(
+                f"{function} runs, but the gateway could not reach it within {timeout_s:.0f} s: "
+                f"status {answer.status}, {said}."
+            )
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.5)
+
+
+def _log(connection: Connection, rollout: Rollout) -> str:
+    """Return the last lines that the broken task wrote."""
+    if not rollout.broken_task:
+        return ""
+    command = f"docker service logs --raw --tail {_LOG_LINES} {quote(rollout.broken_task)} 2>&1"
+    result = connection.run(command, timeout_s=_LOG_TIMEOUT_S, check=False)
+    text = result.stdout.strip()
+    return f"The last lines of its log:\n{text}" if result.exit_code == 0 and text else ""
+
+
+def _is_version(template: Mapping[str, Any], fingerprint: str) -> bool:
+    return (template["ContainerSpec"].get("Labels") or {}).get(_LABEL) == fingerprint
+
+
+def _reason(own: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]]) -> str:
+    pending = [task for task in own if task["Status"]["State"] == "pending" and task["Status"].get("Err")]
+    for task in (*reversed(broken), *pending):
+        error = str(task["Status"].get("Err") or task["Status"].get("Message") or "")
+        if error:
+            return error.rstrip(".")
+    return ""

@@ -1,0 +1,451 @@
+"""The gateway as it runs in its container: a real HAProxy, the controller behind it, functions behind both.
+
+The functions are small HTTP servers on addresses of loopback, found through DNS as the engine tells tasks;
+only the Swarm itself is in memory.
+"""
+
+import http.client
+import http.server
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import requests
+from support.fake_swarm import FakeSwarm
+from support.serving import free_port, served
+from support.tasks_dns import tasks_dns
+
+from piswarm.gateway.app import create_app
+from piswarm.gateway.authentication import Credentials
+from piswarm.gateway.follower import Follower
+from piswarm.gateway.haproxy import DataPlaneError, HAProxy
+from piswarm.gateway.haproxy_config import Configuration, DataPlane, Route, render
+from piswarm.gateway.replicas import ReplicaWaiter
+from piswarm.gateway.tasks import Task
+
+USER = ("admin", "secret")
+DEADLINE_S = 10.0
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """A function: tells what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        told = {
+            "replica": self.server.server_address[0],
+            "method": self.command,
+            "path": self.path,
+            "headers": dict(self.headers),
+            "length": len(body),
+        }
+        content = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+@contextmanager
+def function_replica(address, port):
+    server = Server((address, port), Echo)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Gateway:
+    """A running gateway and what it stands on."""
+
+    def __init__(self, plane, proxy, process, names, stack):
+        self.plane = plane
+        self.proxy = proxy
+        self.process = process
+        self.names = names
+        self.swarm = FakeSwarm()
+        self.url = f"http://{plane.bind}"
+        self._stack = stack
+
+    def start_controller(self):
+        follower = Follower(self.swarm, self.proxy, self.plane, refresh_s=60)
+        waiter = ReplicaWaiter(self.swarm, patience_s=2, patience_in_trouble_s=0.2)
+        app = create_app(Credentials(*USER), self.swarm, follower, waiter)
+        return served(app, int(self.plane.controller.rpartition(":")[2]))
+
+    def replica(self, name, address):
+        """Start a replica; its address is told by the DNS from now on."""
+        self._stack.enter_context(function_replica(address, self.plane.function_port))
+        self.names.addresses.setdefault(f"tasks.{name}", []).append(address)
+
+    def ask(self, path, method="GET", **more):
+        return requests.request(method, self.url + path, timeout=DEADLINE_S, allow_redirects=False, **more)
+
+    def until(self, met, path):
+        deadline = time.monotonic() + DEADLINE_S
+        while not met(answer := self.ask(path)):
+            assert time.monotonic() < deadline, f"{answer.status_code}: {answer.text}"
+            time.sleep(0.05)
+        return answer
+
+
+def ended(process):
+    process.terminate()
+    try:
+        process.wait(DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    assert shutil.which("haproxy"), "the Debian package haproxy is not installed"
+    with ExitStack() as stack:
+        names, resolver = stack.enter_context(tasks_dns())
+        plane = DataPlane(
+            bind=f"127.0.0.1:{free_port()}",
+            controller=f"127.0.0.1:{free_port()}",
+            resolver=resolver,
+            function_port=free_port(),
+            run_directory=tmp_path,
+        )
+        proxy = HAProxy(plane)
+        proxy.prepare(render(None, plane))
+        process = start_haproxy(plane)
+        stack.callback(ended, process)
+        yield Gateway(plane, proxy, process, names, stack)
+
+
+def start_haproxy(plane):
+    process = subprocess.Popen(
+        ["haproxy", "-W", "-S", f"{plane.master_socket},mode,660", "-f", plane.config_file],
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + DEADLINE_S
+    while not HAProxy(plane).running_fingerprint():
+        assert process.poll() is None, "HAProxy ended at its start"
+        assert time.monotonic() < deadline, "HAProxy has not started in time"
+        time.sleep(0.02)
+    return process
+
+
+def route(gateway, *names):
+    gateway.proxy.apply(render([Route(name, 4) for name in names], gateway.plane))
+
+
+# Routing ---------------------------------------------------------------------------------------------
+
+
+def test_a_call_reaches_the_function_with_its_path_query_method_and_body(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    answer = gateway.ask("/function/echo/a%2Fb/c?x=1&y=%20", method="PUT", data=b"x" * 100_000)
+    told = answer.json()
+    assert (told["method"], told["path"], told["length"]) == ("PUT", "/a%2Fb/c?x=1&y=%20", 100_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [("/function/echo", "/"), ("/function/echo/", "/"), ("/function/echo?q", "/?q"), ("/function/echo//a", "//a")],
+)
+def test_the_prefix_is_taken_off(gateway, path, seen):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    assert gateway.ask(path).json()["path"] == seen
+
+
+def test_the_namespace_of_newer_clients_means_the_same_function(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    assert gateway.ask("/function/echo.openfaas-fn/x").json()["path"] == "/x"
+
+
+def test_the_contracts_headers_are_set(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    answer = gateway.ask("/function/echo", headers={"Host": "my.cloud"})
+    sent = {name.lower(): value for name, value in answer.json()["headers"].items()}
+    assert sent["x-call-id"] == answer.headers["X-Call-Id"]
+    assert len(sent["x-call-id"]) == 36
+    assert abs(int(sent["x-start-time"]) / 1e9 - time.time()) < DEADLINE_S
+    assert sent["x-forwarded-host"] == sent["host"] == "my.cloud"
+    assert sent["x-forwarded-for"].startswith("127.0.0.1:")
+
+
+def test_the_callers_own_headers_are_kept(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    mine = {"X-Call-Id": "mine", "X-Forwarded-For": "10.1.1.1:5", "X-Forwarded-Host": "outer"}
+    answer = gateway.ask("/function/echo", headers=mine)
+    sent = {name.lower(): value for name, value in answer.json()["headers"].items()}
+    assert {name: sent[name.lower()] for name in mine} == mine
+    assert answer.headers["X-Call-Id"] == "mine"
+
+
+def test_calls_are_spread_over_the_replicas(gateway):
+    for address in ("127.0.1.1", "127.0.1.2", "127.0.1.3"):
+        gateway.replica("echo", address)
+    route(gateway, "echo")
+    gateway.until(lambda answer: answer.json()["replica"] == "127.0.1.3", "/function/echo")
+    seen = {gateway.ask("/function/echo").json()["replica"] for _ in range(12)}
+    assert seen == {"127.0.1.1", "127.0.1.2", "127.0.1.3"}
+
+
+def test_functions_do_not_see_each_others_calls(gateway):
+    gateway.replica("one", "127.0.1.1")
+    gateway.replica("two", "127.0.1.2")
+    route(gateway, "one", "two")
+    assert gateway.ask("/function/one").json()["replica"] == "127.0.1.1"
+    assert gateway.ask("/function/two").json()["replica"] == "127.0.1.2"
+
+
+# What cannot be answered -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "controller", "ECHO", "echo.other", "%00", "a" * 300])
+def test_an_unknown_function_is_404_at_once(gateway, name):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    began = time.monotonic()
+    answer = gateway.ask(f"/function/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["X-OpenFaaS-Internal"] == "gateway"
+    assert "Cannot find service" in answer.text
+    assert time.monotonic() - began < 0.5
+
+
+def test_before_the_functions_are_known_nothing_is_called_missing(gateway):
+    answer = gateway.ask("/function/echo")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_function_that_cannot_start_is_503_with_the_reason(gateway):
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.swarm.starts_replicas = False
+        gateway.swarm.attempts["echo"] = [Task("rejected", "No such image: i", datetime.now(UTC))]
+        began = time.monotonic()
+        answer = gateway.ask("/function/echo", method="POST", data="x")
+    assert answer.status_code == 503
+    assert "No such image: i" in answer.text
+    assert answer.headers["Retry-After"]
+    assert time.monotonic() - began < 2
+
+
+def test_a_replica_that_does_not_listen_is_503_with_the_reason(gateway):
+    gateway.names.addresses["tasks.echo"] = ["127.0.1.9"]
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        answer = gateway.ask("/function/echo")
+    assert answer.status_code == 503
+    assert "accepts connections" in answer.text
+
+
+def test_without_a_controller_a_sleeping_function_is_503(gateway):
+    route(gateway, "echo")
+    answer = gateway.ask("/function/echo")
+    assert answer.status_code == 503
+
+
+def test_the_first_call_of_a_sleeping_function_waits_for_its_replica(gateway):
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.swarm.scale("echo", 0)
+        caller = CallLater(gateway, "/function/echo", data=b"y" * 50_000)
+        gateway.replica("echo", "127.0.1.1")
+        answer = caller.answer()
+        assert (answer.status_code, answer.json()["length"]) == (200, 50_000)
+        assert gateway.swarm.function("echo").replicas == 1
+
+
+class CallLater:
+    """A call under way in a thread of its own."""
+
+    def __init__(self, gateway, path, **more):
+        self._answers = []
+        self._thread = threading.Thread(
+            target=lambda: self._answers.append(gateway.ask(path, method="POST", **more))
+        )
+        self._thread.start()
+
+    def answer(self):
+        self._thread.join(2 * DEADLINE_S)
+        assert self._answers, "the call has not been answered"
+        return self._answers[0]
+
+
+# The controller behind it ----------------------------------------------------------------------------
+
+
+def deploy(gateway, name):
+    answer = gateway.ask(
+        "/system/functions", method="POST", json={"service": name, "image": "i"}, auth=USER
+    )
+    assert answer.status_code == 202, answer.text
+
+
+def test_everything_else_goes_to_the_controller(gateway):
+    with gateway.start_controller():
+        assert gateway.ask("/healthz").text == "OK"
+        assert gateway.ask("/system/functions").status_code == 401
+        assert gateway.ask("/system/functions", auth=USER).json() == []
+        assert gateway.ask("/").headers["Location"] == "/ui/"
+        assert "<title>piswarm" in gateway.ask("/ui/", auth=USER).text
+
+
+def test_a_deployed_function_answers_and_a_deleted_one_is_unknown(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        assert gateway.ask("/function/echo").status_code == 200
+        gateway.ask(
+            "/system/functions", method="DELETE", json={"functionName": "echo"}, auth=USER
+        ).raise_for_status()
+        assert gateway.ask("/function/echo").status_code == 404
+
+
+def test_a_function_deployed_through_another_manager_is_followed(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        gateway.until(lambda answer: answer.status_code == 404, "/function/echo")
+        document = {"service": "echo", "image": "i"}
+        from piswarm.gateway.deployment import parse_deployment
+
+        gateway.swarm.create(parse_deployment(document))
+        gateway.until(lambda answer: answer.status_code == 200, "/function/echo")
+
+
+def test_functions_serve_while_the_controller_is_dead_and_the_api_says_so(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+    assert gateway.ask("/function/echo").status_code == 200
+    assert gateway.ask("/healthz/data-plane").status_code == 200
+    answer = gateway.ask("/system/functions", auth=USER)
+    assert answer.status_code == 503
+    assert "functions keep serving" in answer.text
+    with gateway.start_controller():
+        assert gateway.ask("/system/functions", auth=USER).status_code == 200
+
+
+def test_a_restarted_haproxy_serves_what_the_last_one_did(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    ended(gateway.process)
+    process = start_haproxy(gateway.plane)
+    try:
+        assert gateway.ask("/function/echo").status_code == 200
+    finally:
+        ended(process)
+
+
+# Taking over configurations --------------------------------------------------------------------------
+
+
+def test_an_equal_configuration_is_not_taken_over_again(gateway):
+    configuration = render([Route("echo", 4)], gateway.plane)
+    assert gateway.proxy.apply(configuration) is True
+    assert gateway.proxy.apply(configuration) is False
+
+
+def test_a_bad_configuration_is_never_loaded_and_the_last_good_one_stays(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    good = gateway.plane.config_file.read_text()
+    bad = render([Route("echo", 4), Route("other", 4)], gateway.plane)
+    bad = Configuration(bad.text.replace("balance leastconn", "balance on a rope"), bad.fingerprint)
+    with pytest.raises(DataPlaneError, match="refuses"):
+        gateway.proxy.apply(bad)
+    assert gateway.plane.config_file.read_text() == good
+    assert gateway.ask("/function/echo").status_code == 200
+
+
+def test_a_configuration_that_passes_the_check_but_cannot_run_is_taken_back(gateway, monkeypatch):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    good = gateway.plane.config_file.read_text()
+    monkeypatch.setattr("piswarm.gateway.haproxy._RELOAD_TIMEOUT_S", 2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        elsewhere = replace(gateway.plane, bind="{}:{}".format(*taken.getsockname()))
+        with pytest.raises(DataPlaneError, match="did not take over"):
+            gateway.proxy.apply(render([Route("echo", 4)], elsewhere))
+    assert gateway.plane.config_file.read_text() == good
+    assert gateway.ask("/function/echo").status_code == 200
+
+
+class Caller(threading.Thread):
+    """Calls a function again and again over one connection that it keeps."""
+
+    def __init__(self, gateway, stop):
+        super().__init__()
+        self._address = gateway.plane.bind
+        self._stop_asked = stop
+        self.answered = 0
+        self.faults = []
+        self.slowest_s = 0.0
+
+    def run(self):
+        connection = http.client.HTTPConnection(self._address, timeout=DEADLINE_S)
+        while not self._stop_asked.is_set():
+            began = time.monotonic()
+            try:
+                connection.request("POST", "/function/echo", body=b"x" * 1000)
+                answer = connection.getresponse()
+                answer.read()
+            except OSError as exc:
+                self.faults.append(repr(exc))
+                connection.close()
+                continue
+            except http.client.HTTPException as exc:
+                self.faults.append(repr(exc))
+                connection.close()
+                continue
+            if answer.status != 200:
+                self.faults.append(f"{answer.status}")
+            self.answered += 1
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+            time.sleep(0.002)
+        connection.close()
+
+
+def test_no_call_fails_while_configurations_change(gateway):
+    for address in ("127.0.1.1", "127.0.1.2"):
+        gateway.replica("echo", address)
+    route(gateway, "echo")
+    gateway.until(lambda answer: answer.status_code == 200, "/function/echo")
+    stop = threading.Event()
+    callers = [Caller(gateway, stop) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for index in range(10):
+        route(gateway, "echo", f"other-{index}")
+        time.sleep(0.1)
+    stop.set()
+    for caller in callers:
+        caller.join(DEADLINE_S)
+    assert [fault for caller in callers for fault in caller.faults] == []
+    assert sum(caller.answered for caller in callers) > 500
+    assert max(caller.slowest_s for caller in callers) < 0.5

@@ -1,0 +1,93 @@
+"""How a build is asked for, and what is made of its output."""
+
+import shlex
+
+import pytest
+
+from piswarm.functions.build import BuildRequest, build_command, explain, readable
+from piswarm.functions.templates import load_templates
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_every_language_starts_from_the_clusters_image_and_leaves_root():
+    templates = {template.name: template for template in load_templates().values()}
+    assert "python3" in templates
+    for template in templates.values():
+        lines = template.dockerfile.splitlines()
+        assert "ARG BASE" in lines and "FROM ${BASE}" in lines
+        assert [line for line in lines if line.startswith("USER ")][-1] == "USER app"
+        assert template.handler in template.skeleton()
+
+
+def test_the_names_of_the_old_world_mean_python3():
+    templates = load_templates()
+    for name in ("python", "python-armhf", "python3-armhf", "python3-http"):
+        assert templates[name].name == "python3"
+
+
+def test_nothing_of_the_users_is_read_by_the_shell():
+    request = BuildRequest("functest", SHA, ".", "FROM x", "python3", {"ARG": "$(reboot); 'x' \"y\""})
+    command = build_command(request, "/b/functest.1", "registry/functions/functest:1", "registry/base:1")
+    words = shlex.split(command)
+    assert "ARG=$(reboot); 'x' \"y\"" in words
+    assert "BASE=registry/base:1" in words
+    assert words[words.index("--file") + 1] == "/b/functest.1/Dockerfile"
+    assert words[-2:] == ["/b/functest.1/source", "2>&1"]
+
+
+def test_a_dockerfile_of_the_users_is_taken_from_the_source():
+    words = shlex.split(build_command(BuildRequest("f", SHA, "."), "/b/f.1", "r:1", ""))
+    assert words[words.index("--file") + 1] == "/b/f.1/source/Dockerfile"
+    assert not any(word.startswith("BASE=") for word in words)
+
+
+def test_a_build_without_cache_is_asked_for():
+    assert "--no-cache" in build_command(BuildRequest("f", SHA, ".", is_cached=False), "/b", "r", "")
+    assert "--no-cache" not in build_command(BuildRequest("f", SHA, "."), "/b", "r", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("#8 0.350 Collecting requests<3,>=2.32", "Collecting requests<3,>=2.32"),
+        ("#9 [stage-0 5/6] COPY . /home/app/function", "[stage-0 5/6] COPY . /home/app/function"),
+        ("#9 sha256:06da92492abac3a7583bb598821c86bb828f66c599afaf72019edcb56e65f9d2", ""),
+        ("#9 DONE 0.0s", ""),
+        ("#5 CACHED", ""),
+        ("#11 exporting layers 0.0s done", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_line_of_the_build_tells(line, told):
+    assert readable(line) == told
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "#8 0.9 ERROR: Could not find a version that satisfies the requirement reqests (from versions: none)\n"
+            "#8 0.9 ERROR: No matching distribution found for reqests\n"
+            'ERROR: failed to solve: process "/bin/sh -c ..." did not complete successfully: exit code: 1',
+            "the package index has no reqests for this Python and processor",
+        ),
+        (
+            "#10 0.1 SyntaxError: '(' was never closed\nERROR: exit code: 1",
+            "handler.py is no Python: SyntaxError: '(' was never closed",
+        ),
+        (
+            "#10 0.1 Sorry: IndentationError: unexpected indent (handler.py, line 2)",
+            "handler.py is no Python: IndentationError: unexpected indent (handler.py, line 2)",
+        ),
+        ("write /var/lib/docker/x: no space left on device", "the disk of the manager is full"),
+        (
+            'ERROR: process "/bin/sh -c pip" did not complete successfully: exit code: 137',
+            "the build ran out of memory",
+        ),
+        ("ERROR: something new.", "something new"),
+        ("", "it said nothing"),
+    ],
+)
+def test_why_a_build_failed(output, reason):
+    assert explain(output.splitlines()) == reason
