@@ -59,6 +59,7 @@ class BuildRequest:
         function: the function's name.
         commit: full name of the commit.
         folder: the source inside the commit, `.` for the top.
+        platform: what the image is for, in Docker's words.
         dockerfile: content of the Dockerfile; empty to use the one in the folder.
         base: name of the cluster's image that it starts from; empty for none.
         build_args: more build arguments.
@@ -68,6 +69,7 @@ class BuildRequest:
     function: str
     commit: str
     folder: str
+    platform: str
     dockerfile: str = ""
     base: str = ""
     build_args: Mapping[str, str] = field(default_factory=dict)
@@ -145,7 +147,7 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
     tree = quote(f"{request.commit}:{inside}")
     command = (
         f"set -eu; mkdir -p {STATE_DIR}/build; "
-        f"find {STATE_DIR}/build -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf {{}} +; "
+        f"find {STATE_DIR}/build -mindepth 1 -maxdepth 1 -type d -mmin +120 -exec rm -rf {{}} +; "
         f"work=$(mktemp -d {STATE_DIR}/build/{request.function}.XXXXXXXX); mkdir $work/source; "
         f"git --git-dir {repository(request.function)} archive --format=tar --output $work/source.tar {tree}; "
         "tar -xf $work/source.tar -C $work/source; rm $work/source.tar; echo $work"
@@ -195,7 +197,8 @@ def build_command(request: BuildRequest, folder: str, reference: str, base: str)
     arguments = {**request.build_args, **({"BASE": base} if base else {})}
     words = [
         "timeout", "--kill-after=10", f"{BUILD_TIMEOUT_S:.0f}", "docker", "buildx", "build",
-        "--progress=plain", "--provenance=false", "--load", "--secret", f"id=ca,src={_CA_BUNDLE}",
+        "--progress=plain", "--provenance=false", "--load", "--platform", request.platform,
+        "--secret", f"id=ca,src={_CA_BUNDLE}",
         "--label", f"org.opencontainers.image.revision={request.commit}", "--tag", reference,
         "--file", f"{folder}/Dockerfile" if request.dockerfile else f"{folder}/source/Dockerfile",
     ]  # fmt: skip

@@ -116,7 +116,7 @@ def deploy_function(
     if is_dry_run:
         return Deployed(name, url, version.commit.sha, "", False)
     with connect(cluster, cluster.manager) as manager:
-        image = _build(manager, version, console, is_cached=not is_forced)
+        image = _build(manager, version, cluster.platform, console, is_cached=not is_forced)
         wanted = deployment(version.spec, image, origin_of(version))
         wanted["constraints"] += _architecture(cluster)
         with console.step(f"Put {name} live"):
@@ -236,7 +236,7 @@ def _notes(stack: Stack, work_tree: WorkTree, paths: tuple[str, ...]) -> list[st
     return notes
 
 
-def _build(manager: Connection, version: Version, console: Console, *, is_cached: bool) -> str:
+def _build(manager: Connection, version: Version, platform: str, console: Console, *, is_cached: bool) -> str:
     name = version.spec.name
     with console.step(f"Send commit {version.commit.short} to {manager.node}"):
         address = prepare_repository(manager, name)
@@ -245,6 +245,7 @@ def _build(manager: Connection, version: Version, console: Console, *, is_cached
         function=name,
         commit=version.commit.sha,
         folder=version.folder,
+        platform=platform,
         dockerfile=version.template.dockerfile,
         base=version.template.image,
         build_args=version.spec.build_args,
@@ -255,10 +256,10 @@ def _build(manager: Connection, version: Version, console: Console, *, is_cached
 
 
 def _architecture(cluster: Cluster) -> list[str]:
-    """Keep an image that is built for the manager's processor off nodes with another."""
+    """Keep images off nodes with another processor than the one that they are built for."""
     if len({node.arch for node in cluster.nodes}) < 2:
         return []
-    return [f"node.labels.piswarm.arch=={cluster.manager.arch}"]
+    return [f"node.labels.piswarm.arch=={cluster.image_arch}"]
 
 
 def _taken_back(

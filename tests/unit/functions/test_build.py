@@ -27,7 +27,9 @@ def test_the_names_of_the_old_world_mean_python3():
 
 
 def test_nothing_of_the_users_is_read_by_the_shell():
-    request = BuildRequest("functest", SHA, ".", "FROM x", "python3", {"ARG": "$(reboot); 'x' \"y\""})
+    request = BuildRequest(
+        "functest", SHA, ".", "linux/arm/v7", "FROM x", "python3", {"ARG": "$(reboot); 'x' \"y\""}
+    )
     command = build_command(request, "/b/functest.1", "registry/functions/functest:1", "registry/base:1")
     words = shlex.split(command)
     assert "ARG=$(reboot); 'x' \"y\"" in words
@@ -37,14 +39,16 @@ def test_nothing_of_the_users_is_read_by_the_shell():
 
 
 def test_a_dockerfile_of_the_users_is_taken_from_the_source():
-    words = shlex.split(build_command(BuildRequest("f", SHA, "."), "/b/f.1", "r:1", ""))
+    words = shlex.split(build_command(BuildRequest("f", SHA, ".", "linux/arm/v7"), "/b/f.1", "r:1", ""))
     assert words[words.index("--file") + 1] == "/b/f.1/source/Dockerfile"
     assert not any(word.startswith("BASE=") for word in words)
 
 
 def test_a_build_without_cache_is_asked_for():
-    assert "--no-cache" in build_command(BuildRequest("f", SHA, ".", is_cached=False), "/b", "r", "")
-    assert "--no-cache" not in build_command(BuildRequest("f", SHA, "."), "/b", "r", "")
+    assert "--no-cache" in build_command(
+        BuildRequest("f", SHA, ".", "linux/arm/v7", is_cached=False), "/b", "r", ""
+    )
+    assert "--no-cache" not in build_command(BuildRequest("f", SHA, ".", "linux/arm/v7"), "/b", "r", "")
 
 
 @pytest.mark.parametrize(
