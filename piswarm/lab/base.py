@@ -16,6 +16,7 @@ from piswarm.lab.mirror import SUITE, Mirror
 from piswarm.lab.recipe import BaseRecipe
 
 HUB_REFERENCE = f"debian:{SUITE}-slim"
+_UNUSABLE_LISTS = "apt-get update"
 _MAKE_WITHIN_S = {"native": 300, "emulated": 1200}
 
 
@@ -42,33 +43,32 @@ def can_make_archive(mirror: Mirror | None) -> bool:
     return mirror is not None and shutil.which("mmdebstrap") is not None
 
 
-def make_archive(recipe: BaseRecipe, folder: Path, *, native: bool, say: Callable[[str], None]) -> Path:
-    """Make the base's root file system with mmdebstrap, unless the folder has it already.
+def make(
+    architecture: str, mirror: Mirror, folder: Path, *, native: bool, say: Callable[[str], None]
+) -> Base:
+    """Make the base of an architecture with mmdebstrap, unless the folder has it already.
+
+    Between two syncs a mirror may have unusable lists of updates; the base is then made of the release alone.
 
     Args:
-        recipe: what goes into it.
+        architecture: in Debian's words.
+        mirror: where packages come from.
         folder: where archives are kept, one file for each recipe.
-        native: whether this machine runs the recipe's architecture without emulation.
+        native: whether this machine runs the architecture without emulation.
         say: told what is done, when there is something to do.
-
-    Returns:
-        The path of the tar file.
 
     Raises:
         LabError: mmdebstrap failed or did not end in time.
     """
-    target = folder / f"base-{recipe.architecture}-{recipe.digest}.tar"
-    if target.exists():
-        return target
-    say(f"making a bare Debian {recipe.suite} for {recipe.architecture} with mmdebstrap")
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished.tar")
+    complete = BaseRecipe(architecture, tuple(mirror.sources()))
     try:
-        _mmdebstrap(recipe, unfinished, within_s=_MAKE_WITHIN_S["native" if native else "emulated"])
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return target
+        return _make_archive(complete, folder, native=native, say=say)
+    except LabError as error:
+        if _UNUSABLE_LISTS not in error.message:
+            raise
+        say("the mirror's lists of updates cannot be used now; taking the release without them")
+        release = BaseRecipe(architecture, complete.sources[:1])
+        return _make_archive(release, folder, native=native, say=say)
 
 
 def pull_from_hub(client: docker.DockerClient) -> None:
@@ -85,6 +85,20 @@ def pull_from_hub(client: docker.DockerClient) -> None:
             f"and pulling {HUB_REFERENCE} failed: {error}",
             "Install mmdebstrap (sudo apt install mmdebstrap) and name a mirror: export PISWARM_MIRROR=http://…/debian",
         ) from error
+
+
+def _make_archive(recipe: BaseRecipe, folder: Path, *, native: bool, say: Callable[[str], None]) -> Base:
+    target = folder / f"base-{recipe.architecture}-{recipe.digest}.tar"
+    if not target.exists():
+        say(f"making a bare Debian {recipe.suite} for {recipe.architecture} with mmdebstrap")
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".unfinished.tar")
+        try:
+            _mmdebstrap(recipe, unfinished, within_s=_MAKE_WITHIN_S["native" if native else "emulated"])
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return Base(recipe.digest, target)
 
 
 def _mmdebstrap(recipe: BaseRecipe, target: Path, *, within_s: float) -> None:

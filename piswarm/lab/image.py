@@ -69,8 +69,7 @@ def ensure_base(
     wanted = architecture or native
     mirror = read_mirror()
     if mirror is not None and base.can_make_archive(mirror):
-        recipe = BaseRecipe(wanted, tuple(mirror.sources()))
-        return Base(recipe.digest, base.make_archive(recipe, cache, native=wanted == native, say=say))
+        return base.make(wanted, mirror, cache, native=wanted == native, say=say)
     say(f"pulling {base.HUB_REFERENCE}")
     base.pull_from_hub(client)
     return Base(BaseRecipe(wanted, ()).digest, None)

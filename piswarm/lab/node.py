@@ -160,7 +160,7 @@ class NodeMaker:
         for volume in volumes:
             self.client.volumes.create(volume, labels=self.lab.labels)
         config = self._config(spec, volumes)
-        created = self.client.api.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+        created = self.client.api.create_container_from_config(config, name)
         container = self.client.containers.get(created["Id"])
         container.put_archive("/", archive(first_boot_files(spec, self.name_servers)))
         return container
