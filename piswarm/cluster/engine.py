@@ -49,7 +49,7 @@ class Engine(docker.APIClient):
     """
 
     def __init__(self, connection: Connection, timeout_s: int = ENGINE_TIMEOUT_S) -> None:
-        super().__init__(base_url="http://engine", version=_OLDEST_API, timeout=timeout_s)
+        super().__init__(base_url="http://engine:2375", version=_OLDEST_API, timeout=timeout_s)
         self.mount("http://", _ChannelAdapter(connection.client, timeout_s))
         newest = self.version(api_version=False)["ApiVersion"]
         self._version = min(newest, _NEWEST_API, key=_as_numbers)

@@ -365,9 +365,8 @@ def _provision(
         if node.name in outcome.failures:
             site.console.fault(outcome.failures[node.name], node.name)
     if plan.nodes[0].name in outcome.failures or len(outcome.failures) == len(nodes):
-        told = "; ".join(f"{node}: {text}" for node, text in outcome.failures.items())
         raise ProvisionError(
-            f"The first manager could not be prepared. {told}.",
+            f"{', '.join(outcome.failures)} could not be prepared, for the reasons above; no Swarm was formed.",
             f"Ansible's log is in {site.directory / 'logs' / 'machines.log'}; mend it and run the command again.",
         )
     for node in nodes:  # the login user is in the group `docker` only from the next login on
