@@ -10,6 +10,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## three simulated Pis become a cloud that answers: installs what it needs, a few minutes
+	@printf '\n1. Install what is needed and not there yet\n'
 	@scripts/bootstrap demo
 	@scripts/demo
 

@@ -30,6 +30,7 @@ _SameNames = Annotated[
 ]
 _Silent = Annotated[bool, typer.Option("--silent", help="Announce nothing over mDNS, like older images.")]
 _Purge = Annotated[bool, typer.Option("--purge", help="Remove the cached images and archives too.")]
+_Arch = Annotated[str, typer.Option("--arch", help="amd64, arm64 or armhf (default: this machine's).")]
 _Command = Annotated[list[str] | None, typer.Argument(help="What to run there (default: a login shell).")]
 _Node = Annotated[str, typer.Argument(help="A node of the lab, for example pi1.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Give the result as JSON.")]
@@ -77,6 +78,19 @@ def status(name: _Name = "lab", as_json: _AsJson = False) -> None:
     console = context.console(as_json)
     down = f"The lab '{name}' is down.\nNext:  piswarm lab up"
     console.result(found.document(), _table(found) if found.nodes else down)
+
+
+@app.command()
+def base(arch: _Arch = "", as_json: _AsJson = False) -> None:
+    """Make a bare Debian for `piswarm init --base-image`, and give its path.
+
+    Example:  piswarm init --base-image $(piswarm lab base --arch armhf)
+    """
+    from piswarm.lab.facts import read_base
+
+    console = context.console(as_json)
+    source = read_base(context.settings(), console, arch)
+    console.result({"version": 1, "base_image": source}, source)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from piswarm.console import Console
-from piswarm.errors import LabError
+from piswarm.errors import LabError, UsageError
 from piswarm.lab import engine
 from piswarm.lab.certificates import bundle_path
+from piswarm.lab.emulation import armhf_emulation
 from piswarm.lab.image import ensure_base
 from piswarm.lab.names import Lab
 from piswarm.lab.network import find_network, subnet_of
 from piswarm.lab.recipe import LOGIN_PASSWORD, LOGIN_USER
 from piswarm.secret import Secret
 from piswarm.settings import Settings
+
+_ARCHITECTURES = ("amd64", "arm64", "armhf")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,20 @@ def read_facts(settings: Settings, console: Console, lab: Lab | None = None) -> 
         base_image=ensure_base(client, lab_cache(settings), console.progress).source,
         ca_bundle=bundle if bundle.is_file() else None,
     )
+
+
+def read_base(settings: Settings, console: Console, architecture: str = "") -> str:
+    """Return the bare Debian of an architecture (default: the engine's), as `init --base-image` takes it.
+
+    Raises:
+        UsageError: there is no such architecture.
+        LabError: it could not be made.
+    """
+    if architecture not in {"", *_ARCHITECTURES}:
+        raise UsageError(f"'{architecture}' is no architecture.", f"There is: {', '.join(_ARCHITECTURES)}.")
+    client = engine.connect()
+    with armhf_emulation() if architecture == "armhf" else nullcontext():
+        return ensure_base(client, lab_cache(settings), console.progress, architecture).source
 
 
 def lab_cache(settings: Settings) -> Path:

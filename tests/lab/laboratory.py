@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import docker
+import pytest
+
+from piswarm.lab.names import Lab
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
-LAB = "t" + hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]  # one for each checkout
-INTERFACE = f"piswarm-{LAB}"
+_CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
+SHARED_LAB = Lab(f"t{_CHECKOUT}")
+ARMHF_LAB = Lab(f"a{_CHECKOUT}")
 NODES = ("pi1", "pi2", "pi3")
 
+UP_WITHIN_S = 240
 DEPLOY_WITHIN_S = 400
 COMMAND_WITHIN_S = 90
 
@@ -40,14 +50,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Workplace:
-    """A user's side: an environment of its own for the `piswarm` command."""
+    """A user's side: a lab, and an environment of its own for the `piswarm` command."""
 
+    lab: Lab
     home: Path
 
     @property
     def environment(self) -> dict[str, str]:
         without_ours = {name: value for name, value in os.environ.items() if not name.startswith("PISWARM_")}
-        return without_ours | {"PISWARM_LAB": LAB, "PISWARM_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        return without_ours | {
+            "PISWARM_LAB": self.lab.name,
+            "PISWARM_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+        }
 
     def try_piswarm(
         self,
@@ -58,16 +73,21 @@ class Workplace:
         **env: str,
     ) -> Outcome:
         """Run `piswarm` as a user would, and return what it did."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "piswarm", *arguments],
-            cwd=cwd,
-            env=self.environment | env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            check=False,
-        )
+        command = [sys.executable, "-m", "piswarm", *arguments]
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=cwd,
+                env=self.environment | env,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=within_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            told = (late.stderr or b"").decode() + (late.stdout or b"").decode()
+            pytest.fail(f"piswarm {' '.join(arguments)}: still running after {within_s} s\n{told}")
         return Outcome(ran.returncode, ran.stdout, ran.stderr)
 
     def piswarm(self, *arguments: str, **options) -> Outcome:
@@ -76,13 +96,43 @@ class Workplace:
         assert outcome.code == 0, f"piswarm {' '.join(arguments)}: exit code {outcome.code}\n{outcome.told}"
         return outcome
 
+    def on_node(self, node: str, command: str) -> str:
+        """Run a shell command on a node as root, past everything that is being tested."""
+        container = docker.from_env().containers.get(self.lab.container_name(node))
+        code, output = container.exec_run(["sh", "-c", command])
+        assert code == 0, f"{node}: {command}: exit code {code}\n{output.decode()}"
+        return output.decode()
 
-def on_node(node: str, command: str) -> str:
-    """Run a shell command on a node as root, past everything that is being tested."""
-    container = docker.from_env().containers.get(f"{INTERFACE}-{node}")
-    code, output = container.exec_run(["sh", "-c", command])
-    assert code == 0, f"{node}: {command}: exit code {code}\n{output.decode()}"
-    return output.decode()
+
+@contextmanager
+def lab_up(user: Workplace, nodes: int) -> Iterator[Workplace]:
+    """Have the user's lab up inside the block, with fresh nodes, and down afterwards."""
+    user.piswarm("lab", "down")
+    try:
+        user.piswarm("lab", "up", "--nodes", str(nodes), within_s=UP_WITHIN_S)
+        yield user
+    finally:
+        user.piswarm("lab", "down")
+
+
+@contextmanager
+def page_served(user: Workplace) -> Iterator[str]:
+    """Serve a page that holds the word `raspberries` to the lab's bridge only, and give its address."""
+    subnet = IPv4Network(user.piswarm("lab", "status", "--json").document()["subnet"])
+    with http.server.ThreadingHTTPServer((str(subnet[1]), 0), _Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{subnet[1]}:{server.server_port}/"
+        server.shutdown()
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<title>Example</title>A page about raspberries.\n")
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output to themselves."""
 
 
 def commit_all(folder: Path) -> Path:
@@ -105,10 +155,10 @@ LOGS = {
 }
 
 
-def keep_logs(folder: Path) -> None:
+def keep_logs(lab: Lab, folder: Path) -> None:
     """Write what can be learnt from every node of the lab into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for container in docker.from_env().containers.list(all=True, filters={"label": f"piswarm.lab={LAB}"}):
+    for container in docker.from_env().containers.list(all=True, filters={"label": lab.filters}):
         (folder / f"{container.name}.boot.log").write_bytes(container.logs())
         for name, command in LOGS.items() if container.status == "running" else ():
             output = container.exec_run(["sh", "-c", f"({command}) 2>&1"]).output

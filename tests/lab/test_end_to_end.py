@@ -14,17 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from piswarm.cluster.inventory import load_cluster
 from piswarm.settings import Settings
-from tests.lab.laboratory import (
-    ARTIFACTS,
-    DEPLOY_WITHIN_S,
-    INTERFACE,
-    LAB,
-    NODES,
-    Outcome,
-    Workplace,
-    commit_all,
-    on_node,
-)
+from tests.lab.laboratory import ARTIFACTS, DEPLOY_WITHIN_S, NODES, Outcome, Workplace, commit_all
 
 pytestmark = pytest.mark.lab
 
@@ -47,13 +37,20 @@ def test_fresh_nodes_are_booted_and_have_no_docker(lab: Workplace):
         (node, "running") for node in NODES
     ]
     for node in NODES:
-        assert on_node(node, "systemctl is-system-running").strip() == "running"
-        assert on_node(node, "command -v docker dockerd || echo none").strip() == "none"
+        assert lab.on_node(node, "systemctl is-system-running").strip() == "running"
+        assert lab.on_node(node, "command -v docker dockerd || echo none").strip() == "none"
 
 
 def test_a_wrong_password_is_told_in_a_sentence(lab: Workplace):
     outcome = lab.try_piswarm(
-        "--no-input", "init", "--interface", INTERFACE, "--user", "pi", "--yes", PISWARM_PASSWORD="wrong"
+        "--no-input",
+        "init",
+        "--interface",
+        lab.lab.interface,
+        "--user",
+        "pi",
+        "--yes",
+        PISWARM_PASSWORD="wrong",
     )
     refused(outcome, "password")
 
@@ -66,7 +63,7 @@ def test_a_network_without_nodes_is_told_in_a_sentence(lab: Workplace):
 
 
 def test_init_makes_a_swarm_of_all_nodes(cluster: Workplace):
-    listed = on_node(MANAGER, "docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}}'")
+    listed = cluster.on_node(MANAGER, "docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}}'")
     assert sorted(listed.split("\n")[:-1]) == [f"{node} Ready Active" for node in NODES]
 
 
@@ -97,8 +94,8 @@ def test_the_example_is_listed(functest: Workplace):
 def test_every_replica_on_every_node_answers(functest: Workplace, page: str):
     scale(functest, "functest", len(NODES))
     ran = "docker service ps functest --filter desired-state=running --format '{{.Node}} {{.CurrentState}}'"
-    assert {line.split()[0] for line in on_node(MANAGER, ran).splitlines()} == set(NODES)
-    answers = ask_each_replica("functest", question(page, "raspberries"))
+    assert {line.split()[0] for line in functest.on_node(MANAGER, ran).splitlines()} == set(NODES)
+    answers = ask_each_replica(functest, "functest", question(page, "raspberries"))
     assert len(answers) == len(NODES)
     assert all(json.loads(answer) == {"found": True} for answer in answers.values()), answers
 
@@ -134,11 +131,11 @@ def test_a_handler_that_raises_is_told_in_a_sentence(functest: Workplace, tmp_pa
 def test_down_leaves_nothing_of_the_lab(functest: Workplace):
     functest.piswarm("lab", "down")
     engine = docker.from_env()
-    filters = {"label": f"piswarm.lab={LAB}"}
+    filters = {"label": functest.lab.filters}
     assert engine.containers.list(all=True, filters=filters) == []
     assert engine.volumes.list(filters=filters) == []
     assert engine.networks.list(filters=filters) == []
-    assert not Path("/sys/class/net", INTERFACE).exists()
+    assert not Path("/sys/class/net", functest.lab.interface).exists()
     assert not list(functest.home.glob("clusters/*"))
 
 
@@ -154,16 +151,16 @@ def question(page: str, term: str) -> str:
     return json.dumps({"url": page, "term": term})
 
 
-def gateway(workplace: Workplace) -> tuple[str, tuple[str, str]]:
+def gateway(user: Workplace) -> tuple[str, tuple[str, str]]:
     """Return the gateway's address and credentials, from the cluster's record."""
-    record = load_cluster(Settings(home=workplace.home, cache=workplace.home))
+    record = load_cluster(Settings(home=user.home, cache=user.home))
     user, password = record.gateway_credentials
     return record.gateway_url, (user, password.reveal())
 
 
-def scale(workplace: Workplace, function: str, replicas: int) -> None:
+def scale(user: Workplace, function: str, replicas: int) -> None:
     """Have `replicas` replicas of the function, and wait until the gateway counts them all as available."""
-    address, credentials = gateway(workplace)
+    address, credentials = gateway(user)
     body = {"serviceName": function, "replicas": replicas}
     asked = requests.post(
         f"{address}/system/scale-function/{function}", json=body, auth=credentials, timeout=10
@@ -178,13 +175,13 @@ def scale(workplace: Workplace, function: str, replicas: int) -> None:
         time.sleep(0.5)
 
 
-def ask_each_replica(function: str, body: str) -> dict[str, str]:
+def ask_each_replica(user: Workplace, function: str, body: str) -> dict[str, str]:
     """Return each replica's answer by its address, asked over the overlay network from inside the gateway."""
-    container = on_node(
+    container = user.on_node(
         MANAGER, "docker ps --quiet --filter label=com.docker.swarm.service.name=piswarm_gateway"
     ).strip()
     command = ["docker", "exec", "--interactive", container, "python3", "-c", ASK_EACH, function, body]
-    return json.loads(on_node(MANAGER, shlex.join(command)))
+    return json.loads(user.on_node(MANAGER, shlex.join(command)))
 
 
 ASK_EACH = """
