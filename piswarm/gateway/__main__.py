@@ -1,0 +1,73 @@
+"""Starting the gateway's parts inside their container.
+
+`python3 -m piswarm.gateway prepare` writes the configuration that HAProxy starts with;
+`python3 -m piswarm.gateway controller` runs the controller.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import docker
+import uvicorn
+
+from piswarm.errors import EXIT_USAGE, PiswarmError
+from piswarm.gateway.app import create_app
+from piswarm.gateway.authentication import Credentials
+from piswarm.gateway.follower import Follower
+from piswarm.gateway.haproxy import HAProxy
+from piswarm.gateway.haproxy_config import render
+from piswarm.gateway.settings import GatewaySettings
+from piswarm.gateway.swarm import EngineSwarm
+
+_ENGINE_TIMEOUT_S = 20
+_DRAIN_S = 20
+
+log = logging.getLogger("piswarm.gateway")
+
+
+def prepare(settings: GatewaySettings) -> None:
+    """Write the configuration that HAProxy starts with."""
+    HAProxy(settings.plane).prepare(render(None, settings.plane))
+
+
+def run_controller(settings: GatewaySettings) -> None:
+    """Run the controller until it is told to end."""
+    credentials = Credentials.from_files(settings.secrets)
+    client = docker.DockerClient.from_env(timeout=_ENGINE_TIMEOUT_S)
+    swarm = EngineSwarm(client, settings.network, settings.registry_config)
+    follower = Follower(swarm, HAProxy(settings.plane), settings.plane, settings.refresh_s)
+    host, port = settings.controller_address
+    uvicorn.run(
+        create_app(credentials, swarm, follower),
+        host=host,
+        port=port,
+        log_level="info",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+
+
+_PARTS = {"prepare": prepare, "controller": run_controller}
+
+
+def main(arguments: list[str]) -> int:
+    """Start the part that `arguments` name; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    part = _PARTS.get(arguments[0]) if len(arguments) == 1 else None
+    if part is None:
+        log.critical("Name the part to start: %s.", " or ".join(_PARTS))
+        return EXIT_USAGE
+    try:
+        part(GatewaySettings.from_environment(os.environ))
+    except PiswarmError as exc:
+        log.critical("%s %s", exc.message, exc.hint)
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""The controller: the gateway's API and page, behind HAProxy on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from piswarm.errors import PiswarmError
+from piswarm.gateway.api import Api
+from piswarm.gateway.authentication import BasicAuthentication, Credentials
+from piswarm.gateway.faults import Fault
+from piswarm.gateway.follower import Follower
+from piswarm.gateway.replicas import ReplicaWaiter
+from piswarm.gateway.swarm import Swarm
+
+_PAGE = Path(__file__).with_name("ui")
+
+log = logging.getLogger(__name__)
+
+
+def create_app(
+    credentials: Credentials, swarm: Swarm, follower: Follower, waiter: ReplicaWaiter | None = None
+) -> Starlette:
+    """Return the controller.
+
+    Args:
+        credentials: who may use the API and the page.
+        swarm: where the functions are.
+        follower: keeps HAProxy's routes equal to them; runs as long as the controller does.
+        waiter: waits for replicas (default: with the usual patience).
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        following = asyncio.create_task(follower.run())
+        yield
+        following.cancel()
+
+    return Starlette(
+        routes=routes(Api(swarm, follower, waiter or ReplicaWaiter(swarm))),
+        middleware=[Middleware(BasicAuthentication, credentials=credentials)],
+        exception_handlers={PiswarmError: _refuse, HTTPException: _refuse_by_framework, Exception: _fail},
+        lifespan=lifespan,
+    )
+
+
+def routes(api: Api) -> list[BaseRoute]:
+    """Return every route of the controller."""
+    return [
+        Route("/system/functions", api.list_functions, methods=["GET"]),
+        Route("/system/functions", api.deploy_function, methods=["POST"]),
+        Route("/system/functions", api.update_function, methods=["PUT"]),
+        Route("/system/functions", api.delete_function, methods=["DELETE"]),
+        Route("/system/function/{name}", api.describe_function, methods=["GET"]),
+        Route("/system/scale-function/{name}", api.scale_function, methods=["POST"]),
+        Route("/system/info", api.info, methods=["GET"]),
+        Route("/healthz", api.health, methods=["GET"]),
+        Route("/replica/{name}", api.replica, methods=["GET"]),
+        Route("/async-function/{path:path}", api.no_queue, methods=["POST"]),
+        Route("/", _to_page, methods=["GET"]),
+        Mount("/ui", StaticFiles(directory=_PAGE, html=True)),
+    ]
+
+
+async def _to_page(_: Request) -> Response:
+    return RedirectResponse("/ui/", 301)
+
+
+async def _refuse(_: Request, exc: Exception) -> Response:
+    status = exc.status if isinstance(exc, Fault) else 500
+    return _text(f"{exc}\n", status)
+
+
+async def _refuse_by_framework(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)  # noqa: S101  (registered for nothing else)
+    text = "404 page not found" if exc.status_code == 404 else exc.detail
+    return _text(f"{text}\n", exc.status_code, exc.headers)
+
+
+async def _fail(request: Request, _: Exception) -> Response:
+    return _text(
+        f"The gateway failed at {request.method} {request.url.path}; its log has the traceback.\n", 500
+    )
+
+
+def _text(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return PlainTextResponse(text, status, {**(headers or {}), "X-OpenFaaS-Internal": "gateway"})

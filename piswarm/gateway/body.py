@@ -1,0 +1,29 @@
+"""Reading a request's body within bounds."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from piswarm.gateway.faults import Fault
+
+MAX_BYTES = 2**20
+
+
+class TooLarge(Fault):
+    """The body is longer than any document of the API."""
+
+    status = 413
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request to the API.
+
+    Raises:
+        TooLarge: it is longer than `MAX_BYTES`.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BYTES:
+            raise TooLarge(f"The body is longer than {MAX_BYTES} bytes.")
+    return bytes(body)

@@ -1,0 +1,233 @@
+"""The configuration of HAProxy, rendered from the functions that there are.
+
+A pure function: the same functions give the same text, so a change of the text is a reason to reload.
+What the single settings are for: https://docs.haproxy.org/3.0/configuration.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from piswarm.gateway.function import NAMESPACE, Function
+
+HEALTH_PATH = "/healthz/data-plane"
+"""HAProxy itself answers here, whether the controller lives or not."""
+_LEAST_SLOTS = 4
+_LOG_LINE = (
+    '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","call_id":"%[var(txn.call_id),json(utf8s)]",'
+    '"function":"%[var(txn.function),json(utf8s)]","method":"%HM","status":%ST,"ms":%Ta,"wait_ms":%Tw,'
+    '"bytes":%B,"end":"%ts"}'
+).replace('"', '\\"')
+"""One line of JSON a request: no body, no query, no credentials."""
+_WAIT_SCRIPT = Path(__file__).with_name("wait_for_replica.lua")
+
+
+@dataclass(frozen=True)
+class DataPlane:
+    """Where HAProxy listens and what it finds where.
+
+    Attributes:
+        bind: address and port for clients.
+        controller: address and port of the controller.
+        resolver: address and port of the DNS server that knows the functions' tasks.
+        function_port: the port that functions listen on.
+        run_directory: folder of the sockets and of the servers' last known state.
+        wait_script: the Lua file that makes a request wait for a replica.
+    """
+
+    bind: str = ":8080"
+    controller: str = "127.0.0.1:8081"
+    resolver: str = "127.0.0.11:53"
+    function_port: int = 8080
+    run_directory: Path = Path("/run/piswarm")
+    wait_script: Path = _WAIT_SCRIPT
+
+    @property
+    def admin_socket(self) -> Path:
+        """Return the socket of the worker that serves: statistics and administration."""
+        return self.run_directory / "haproxy.sock"
+
+    @property
+    def master_socket(self) -> Path:
+        """Return the socket of the master process, which reloads."""
+        return self.run_directory / "haproxy-master.sock"
+
+    @property
+    def servers_file(self) -> Path:
+        """Return the file that carries the servers' addresses over a reload."""
+        return self.run_directory / "servers.state"
+
+    @property
+    def config_file(self) -> Path:
+        """Return the configuration that HAProxy runs with."""
+        return self.run_directory / "haproxy.cfg"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One function as HAProxy sees it.
+
+    Attributes:
+        name: the function.
+        slots: for how many replicas there is room.
+    """
+
+    name: str
+    slots: int
+
+
+def route_to(function: Function) -> Route:
+    """Return the route to a function, with room to grow before HAProxy must reload.
+
+    A rolling update starts replicas before it stops others, so twice the replicas fit.
+    """
+    slots = _LEAST_SLOTS
+    while slots < 2 * function.replicas:
+        slots *= 2
+    return Route(function.spec.name, slots)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A rendered configuration.
+
+    Attributes:
+        text: what HAProxy reads.
+        fingerprint: a short name of its content, which the running HAProxy tells as its description.
+    """
+
+    text: str
+    fingerprint: str
+
+
+def render(routes: Iterable[Route] | None, plane: DataPlane) -> Configuration:
+    """Return HAProxy's configuration for the functions in `routes`.
+
+    Args:
+        routes: the functions; None while the gateway does not know them yet.
+        plane: addresses and files.
+    """
+    known = None if routes is None else sorted(routes, key=lambda route: route.name)
+    sections = [
+        _defaults(plane),
+        _entrance(plane),
+        _controller(plane),
+        _missing() if known is not None else _starting(),
+        *[_function(route, plane) for route in known or []],
+    ]
+    body = "\n\n".join(sections) + "\n"
+    fingerprint = hashlib.sha256(body.encode()).hexdigest()[:16]
+    return Configuration(f"{_global(plane, fingerprint)}\n\n{body}", fingerprint)
+
+
+def _global(plane: DataPlane, description: str) -> str:
+    return f"""\
+global
+    description {description}
+    maxconn 4000
+    stats socket {plane.admin_socket} mode 660 level admin expose-fd listeners
+    server-state-file {plane.servers_file}
+    hard-stop-after 30m
+    set-var proc.controller str({plane.controller})
+    lua-load-per-thread {plane.wait_script}"""
+
+
+def _defaults(plane: DataPlane) -> str:
+    return f"""\
+defaults
+    mode http
+    option idle-close-on-response
+    load-server-state-from-file global
+    timeout client 305s
+    timeout server 305s
+    timeout tunnel 1h
+    timeout http-request 15s
+    timeout http-keep-alive 60s
+    timeout queue 30s
+    timeout connect 300ms
+    retries 3
+    option redispatch 1
+    http-error {_answer(502, "The function ended before it answered.")}
+    http-error {_answer(503, "No replica of the function could take the request in time.", retry_after_s=1)}
+    http-error {_answer(504, "The function did not answer in time.")}
+
+resolvers swarm
+    nameserver engine {plane.resolver}
+    accepted_payload_size 8192
+    resolve_retries 2
+    timeout resolve 500ms
+    timeout retry 500ms
+    hold valid 500ms
+    hold nx 0s
+    hold obsolete 0s"""
+
+
+def _entrance(plane: DataPlane) -> str:
+    return f"""\
+frontend entrance
+    bind {plane.bind}
+    monitor-uri {HEALTH_PATH}
+    log stdout format raw local0 info
+    option dontlognull
+    log-format {_LOG_LINE}
+    acl for_function path_beg /function/
+    acl has_function var(txn.function) -m found
+    http-request set-var(txn.call_id) req.hdr(X-Call-Id) if {{ req.hdr(X-Call-Id) -m found }}
+    http-request set-var(txn.call_id) uuid() unless {{ var(txn.call_id) -m found }}
+    http-request set-header X-Call-Id %[var(txn.call_id)]
+    http-request set-var-fmt(txn.start_time) "%[date(0,us)]000"
+    http-request set-header X-Start-Time %[var(txn.start_time)]
+    http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
+    http-request set-header X-Forwarded-For %[src]:%[src_port] unless {{ req.hdr(X-Forwarded-For) -m found }}
+    http-request set-var(txn.function) path,field(3,/),regsub(\\.{NAMESPACE}$,) if for_function
+    http-request replace-path ^/function/[^/]*/?(.*) /\\1 if has_function
+    http-after-response set-header X-Call-Id %[var(txn.call_id)]
+    http-after-response set-header X-Start-Time %[var(txn.start_time)]
+    use_backend function:%[var(txn.function)] if has_function
+    use_backend controller if !has_function
+    default_backend unknown"""
+
+
+def _controller(plane: DataPlane) -> str:
+    return f"""\
+backend controller
+    timeout connect 500ms
+    retries 6
+    http-request set-header X-Piswarm-Client %[src]
+    http-error {_answer(503, "The controller is restarting; functions keep serving.", retry_after_s=2)}
+    server controller {plane.controller}"""
+
+
+def _missing() -> str:
+    return f"""\
+backend unknown
+    http-request return {_answer(404, "Cannot find service: %[var(txn.function)].", kind="lf-string")}"""
+
+
+def _starting() -> str:
+    return f"""\
+backend unknown
+    http-request return {_answer(503, "The gateway does not know its functions yet.", retry_after_s=1)}"""
+
+
+def _function(route: Route, plane: DataPlane) -> str:
+    # A request that may have reached a function is sent again only where its method promises no harm.
+    return f"""\
+backend function:{route.name}
+    balance leastconn
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
+    http-request lua.wait_for_replica if {{ nbsrv lt 1 }}
+    default-server check inter 500ms fall 1 rise 1 init-addr last,none resolvers swarm resolve-prefer ipv4
+    server-template replica {route.slots} tasks.{route.name}:{plane.function_port}"""
+
+
+def _answer(status: int, text: str, *, retry_after_s: int = 0, kind: str = "string") -> str:
+    retry = f" hdr Retry-After {retry_after_s}" if retry_after_s else ""
+    return (
+        f'status {status} content-type "text/plain; charset=utf-8"'
+        f' hdr X-OpenFaaS-Internal gateway{retry} {kind} "{text}\\n"'
+    )

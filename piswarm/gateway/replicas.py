@@ -1,0 +1,60 @@
+"""Waiting for a replica on behalf of requests, and waking a function that sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.concurrency import run_in_threadpool
+
+from piswarm.gateway.faults import Unavailable
+from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.tasks import trouble
+
+_PAUSE_S = 0.1
+
+
+class ReplicaWaiter:
+    """Waits until a function has a replica; any number of requests for a function wait together.
+
+    Args:
+        swarm: where the functions are.
+        patience_s: seconds to wait for a replica that is on its way (an image may have to be pulled).
+        patience_in_trouble_s: seconds to wait when an attempt to start a replica has failed.
+    """
+
+    def __init__(self, swarm: Swarm, *, patience_s: float = 60.0, patience_in_trouble_s: float = 1.0) -> None:
+        self._swarm = swarm
+        self._patience_s = patience_s
+        self._patience_in_trouble_s = patience_in_trouble_s
+        self._waits: dict[str, asyncio.Task[None]] = {}
+
+    async def wait(self, name: str) -> None:
+        """Return as soon as a replica of the function runs.
+
+        Raises:
+            NotFound: there is no such function.
+            Unavailable: no replica came in time; the message says why.
+        """
+        wait = self._waits.get(name)
+        if wait is None:
+            wait = self._waits[name] = asyncio.create_task(self._wait(name))
+            wait.add_done_callback(lambda _: self._waits.pop(name))
+        await asyncio.shield(wait)
+
+    async def _wait(self, name: str) -> None:
+        began = time.monotonic()
+        await run_in_threadpool(self._wake, name)
+        while (await run_in_threadpool(self._swarm.function, name)).available == 0:
+            waited_s = time.monotonic() - began
+            reason = trouble(await run_in_threadpool(self._swarm.tasks, name))
+            if reason and waited_s >= self._patience_in_trouble_s:
+                raise Unavailable(f"No replica of {name} runs: {reason}")
+            if waited_s >= self._patience_s:
+                raise Unavailable(f"No replica of {name} started within {self._patience_s:.0f} s.")
+            await asyncio.sleep(_PAUSE_S)
+
+    def _wake(self, name: str) -> None:
+        function = self._swarm.function(name)
+        if function.replicas == 0:
+            self._swarm.scale(name, max(1, function.spec.scale_min))

@@ -1,0 +1,46 @@
+"""Attempts to run a replica, and what they tell about why a function does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+_TROUBLE = frozenset({"failed", "rejected", "pending", "orphaned"})
+
+
+@dataclass(frozen=True)
+class Task:
+    """One attempt to run a replica on a node.
+
+    Attributes:
+        state: its state in Swarm's words: `pending`, `preparing`, `running`, `failed`, ...
+        error: what went wrong, in the engine's words; empty when nothing did.
+        changed_at: when the state began.
+    """
+
+    state: str
+    error: str
+    changed_at: datetime
+
+
+def read_task(document: Mapping[str, Any]) -> Task:
+    """Return the task that the engine describes in `document`."""
+    status = document["Status"]
+    return Task(
+        state=status["State"],
+        error=status.get("Err", ""),
+        changed_at=datetime.fromisoformat(status["Timestamp"]),
+    )
+
+
+def trouble(tasks: Sequence[Task]) -> str:
+    """Return why no replica runs, or an empty string when nothing has gone wrong so far.
+
+    Args:
+        tasks: the function's tasks, the newest first.
+    """
+    if any(task.state == "running" for task in tasks):
+        return ""
+    return next((task.error for task in tasks if task.state in _TROUBLE and task.error), "")

@@ -1,0 +1,64 @@
+-- A request for a function without a replica waits here, inside HAProxy, until there is one; its body stays
+-- where it is. The controller is asked to wake the function and answers when one runs, or with the reason why
+-- none will. Functions that have a replica never come here.
+
+local CONTROLLER_TIMEOUT_MS = 65000
+local CONNECTABLE_AFTER_S = 3
+local PAUSE_MS = 10
+
+local function give_up(txn, reason)
+    local reply = txn:reply{ status = 503, reason = "Service Unavailable" }
+    reply:add_header("content-type", "text/plain; charset=utf-8")
+    reply:add_header("x-openfaas-internal", "gateway")
+    reply:add_header("retry-after", "2")
+    reply:set_body(reason)
+    txn:done(reply)
+end
+
+local function seconds()
+    local now = core.now()
+    return now.sec + now.usec / 1000000
+end
+
+-- Fills `verdict.reason` when the controller says why there will be no replica, `verdict.at` in any case.
+local function ask_controller(address, name, verdict)
+    local client = core.httpclient()
+    local answer = client:get{
+        url = "http://" .. address .. "/replica/" .. name,
+        timeout = CONTROLLER_TIMEOUT_MS,
+    }
+    -- HAProxy itself answers 503 for a controller that is away; only the controller's own says who it is.
+    if answer.status == 503 and answer.headers["x-openfaas-internal"] then
+        verdict.reason = answer.body
+    end
+    verdict.at = seconds()
+end
+
+-- A server is taken as up from the moment that its address is known; only a passed check means that it listens.
+local function accepts_connections(backend)
+    for _, server in pairs(backend.servers) do
+        if server:get_stats()["check_status"] == "L4OK" then
+            return true
+        end
+    end
+    return false
+end
+
+local function wait_for_replica(txn)
+    local name = txn:get_var("txn.function")
+    local address = txn:get_var("proc.controller")
+    local backend = core.backends["function:" .. name]
+    local verdict = {}
+    core.register_task(function() ask_controller(address, name, verdict) end)
+    while not accepts_connections(backend) do
+        if verdict.reason then
+            return give_up(txn, verdict.reason)
+        end
+        if verdict.at and seconds() > verdict.at + CONNECTABLE_AFTER_S then
+            return give_up(txn, "No replica of " .. name .. " accepts connections.\n")
+        end
+        core.msleep(PAUSE_MS)
+    end
+end
+
+core.register_action("wait_for_replica", { "http-req" }, wait_for_replica)
