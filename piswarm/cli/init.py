@@ -12,7 +12,8 @@ from piswarm.errors import ConfigError
 from piswarm.secret import Secret
 
 if TYPE_CHECKING:
-    from piswarm.cluster.init import InitOptions, InitResult
+    from piswarm.cluster.init import InitResult
+    from piswarm.cluster.site import InitOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +62,8 @@ def init(
 
     Example:  piswarm init --user pi
     """
-    from piswarm.cluster.init import InitOptions, check_options, initialise  # noqa: PLC0415
+    from piswarm.cluster.init import initialise  # noqa: PLC0415
+    from piswarm.cluster.site import InitOptions  # noqa: PLC0415
 
     console, settings = context.console(as_json), context.settings()
     password, sudo_password = _passwords(password_file)
@@ -82,7 +84,6 @@ def init(
     )
     if lab:
         options = _for_lab(options, base_image, docker_source)
-    check_options(options)
     result = initialise(options, settings, console)
     console.result(_document(result), _text(result))
 

@@ -9,21 +9,23 @@ from dataclasses import dataclass, replace
 from piswarm.cluster.connect import Connection, Login, quote
 from piswarm.cluster.discover import Sighting
 from piswarm.cluster.probe import on_all
-from piswarm.errors import ConnectError, LoginError, PiswarmError, ProvisionError
+from piswarm.errors import LoginError, PiswarmError, ProvisionError
 from piswarm.secret import Secret
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A node that let us in.
+    """A node that let us in, or not.
 
     Attributes:
-        connection: the open connection.
+        connection: the connection, open unless there is an error.
         knows_key: whether the cluster's key opened it.
+        error: why it could not be entered.
     """
 
     connection: Connection
-    knows_key: bool
+    knows_key: bool = False
+    error: PiswarmError | None = None
 
 
 @contextmanager
@@ -36,56 +38,38 @@ def open_nodes(
         sightings: the nodes.
         login: with the cluster's key, and with the password where it is known.
         ask_password: is called at most once, when a node does not accept the key and no password is known.
-
-    Raises:
-        ConnectError: nodes cannot be reached or refuse the login; the message names all of them.
     """
-    opened: list[Connection] = []
-    try:
-        entries = _enter_with_key(sightings, login, opened)
-        outside = [one for one, entry in zip(sightings, entries, strict=True) if entry is None]
-        inside = iter(_enter_with_password(outside, login, ask_password, opened) if outside else ())
-        yield [entry or next(inside) for entry in entries]
-    finally:
-        for connection in opened:
-            connection.close()
-
-
-def _enter_with_key(
-    sightings: Sequence[Sighting], login: Login, opened: list[Connection]
-) -> list[Entry | None]:
-    """Return an entry for each node that accepts the key, None for each that wants the password."""
-    if login.key_file is None or not login.key_file.exists():
-        return [None] * len(sightings)
-    connections = [Connection(one.name, one.address, replace(login, password=None)) for one in sightings]
-    opened += connections
-    results = on_all(connections, Connection.open)
-    _raise_any([one.error for one in results if one.error and not isinstance(one.error, LoginError)])
-    return [
-        None if result.error else Entry(connection, knows_key=True)
-        for connection, result in zip(connections, results, strict=True)
+    entries = _enter(sightings, replace(login, password=None), knows_key=True) if login.key_file else []
+    refused = [
+        one for i, one in enumerate(sightings) if not entries or isinstance(entries[i].error, LoginError)
     ]
+    try:
+        if refused:
+            password = login.password or ask_password()
+            sudo_password = login.sudo_password or password
+            with_password = replace(login, key_file=None, password=password, sudo_password=sudo_password)
+            second = dict(zip(refused, _enter(refused, with_password, knows_key=False), strict=True))
+            first = dict(zip(sightings, entries, strict=False))
+            entries = [second.get(one) or first[one] for one in sightings]
+        yield entries
+    finally:
+        for entry in entries:
+            entry.connection.close()
 
 
-def _enter_with_password(
-    sightings: Sequence[Sighting], login: Login, ask_password: Callable[[], Secret], opened: list[Connection]
-) -> list[Entry]:
-    password = login.password or ask_password()
-    with_password = replace(
-        login, key_file=None, password=password, sudo_password=login.sudo_password or password
-    )
-    connections = [Connection(one.name, one.address, with_password) for one in sightings]
-    opened += connections
-    _raise_any([one.error for one in on_all(connections, Connection.open) if one.error])
-    return [Entry(connection, knows_key=False) for connection in connections]
+def _enter(sightings: Sequence[Sighting], login: Login, *, knows_key: bool) -> list[Entry]:
+    connections = [Connection(one.name, one.address, login) for one in sightings]
+    return [
+        Entry(connection, knows_key, result.error)
+        for connection, result in zip(connections, on_all(connections, Connection.open), strict=True)
+    ]
 
 
 def install_key(connection: Connection, public_key: str) -> None:
     """Let the cluster's key open the node from now on; a second time changes nothing.
 
     Raises:
-        ProvisionError: the node still does not accept the key.
-        ConnectError: the connection broke.
+        ConnectError: the connection broke or the file cannot be written.
     """
     line = quote(public_key)
     connection.run(
@@ -96,16 +80,15 @@ def install_key(connection: Connection, public_key: str) -> None:
 
 
 def switch_to_key(connection: Connection, login: Login) -> None:
-    """Close the connection and open it again with the cluster's key (and with the groups of now).
+    """Close the connection and open it again with the cluster's key, and with the user's groups of now.
 
     Raises:
         ProvisionError: the node does not accept the key.
         ConnectError: it cannot be reached.
     """
     connection.close()
-    connection.login = replace(
-        login, password=None, sudo_password=connection.login.sudo_password or login.sudo_password
-    )
+    sudo_password = connection.login.sudo_password or login.sudo_password
+    connection.login = replace(login, password=None, sudo_password=sudo_password)
     try:
         connection.open()
     except LoginError as error:
@@ -113,11 +96,3 @@ def switch_to_key(connection: Connection, login: Login) -> None:
             f"{connection.node}: the cluster's key was installed, but sshd does not accept it.",
             "See 'journalctl -u ssh' there; PubkeyAuthentication must be on and the home folder not world-writable.",
         ) from error
-
-
-def _raise_any(errors: Sequence[PiswarmError]) -> None:
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        told = "\n  ".join(error.message for error in errors)
-        raise ConnectError(f"{len(errors)} nodes could not be entered:\n  {told}", errors[0].hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ BUILD_TIMEOUT_S = 3600.0
 PUSH_TIMEOUT_S = 1800.0
 DEFAULT_BASE = "debian:trixie-slim"
 
+_BUILD_STEP = re.compile(r"^#\d+ \[\S*\s?\d+/\d+\] (?P<text>.+)$")
 _TAR_MAGIC = (b"\x1f\x8b", b"\xfd7zXZ", b"BZh")
 # What each image takes from the package beside its folder in stacks/images.
 _PACKAGE_PARTS = {
@@ -91,6 +93,8 @@ def make_base(connection: Connection, base: Base, platform: str, on_line: Callab
         BuildError: it could not be made.
         ConnectError: the connection broke.
     """
+    if _base_digest(connection) == base.digest:
+        return
     if base.archive is None:
         _run(connection, f"docker pull --platform {quote(platform, base.source)}", on_line, "the base image")
         connection.run(quote("docker", "tag", base.source, BASE_IMAGE), timeout_s=60)
@@ -98,10 +102,17 @@ def make_base(connection: Connection, base: Base, platform: str, on_line: Callab
     remote = f"{STATE_DIR}/build/rootfs.tar"
     connection.put_file(base.archive, remote, 0o640)
     # Docker unpacks an archive that is ADDed; `docker import` would not record the architecture.
-    connection.put(b'FROM scratch\nADD rootfs.tar /\nCMD ["sh"]\n', f"{STATE_DIR}/build/Dockerfile", 0o640)
+    dockerfile = f'FROM scratch\nADD rootfs.tar /\nLABEL {_BASE_LABEL}={base.digest}\nCMD ["sh"]\n'
+    connection.put(dockerfile.encode(), f"{STATE_DIR}/build/Dockerfile", 0o640)
     command = _build_command(BASE_IMAGE, platform, [f"{STATE_DIR}/build"])
     _run(connection, command, on_line, "the base image")
     connection.run(quote("rm", "-f", remote, f"{STATE_DIR}/build/Dockerfile"), timeout_s=60)
+
+
+def _base_digest(connection: Connection) -> str:
+    form = f'{{{{index .Config.Labels "{_BASE_LABEL}"}}}}'
+    command = quote("docker", "image", "inspect", "--format", form, BASE_IMAGE)
+    return connection.run(command, timeout_s=60, check=False).stdout.strip()
 
 
 def build(connection: Connection, image: Image, platform: str, on_line: Callable[[str], None]) -> None:
@@ -149,6 +160,7 @@ def push(connection: Connection, reference: str, on_line: Callable[[str], None])
     return found[0]
 
 
+_BASE_LABEL = "piswarm.base"
 _DIGESTS = "{{range .RepoDigests}}{{println .}}{{end}}"
 _DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
 
@@ -170,7 +182,8 @@ def _run(
 
     def take(line: str) -> None:
         last[:] = [*last[-11:], line]
-        on_line(line)
+        if step := _BUILD_STEP.match(line):
+            on_line(step["text"])
 
     if connection.stream(command, take, timeout_s=timeout_s) != 0:
         told = "\n  ".join(line for line in last if line.strip())

@@ -152,6 +152,16 @@ class Plan:
         names = {step.node for step in self.steps if step.kind == kind}
         return [node for node in self.nodes if node.name in names]
 
+    def steps_of(self, kind: str) -> list[Step]:
+        """Return the steps of this kind, in order."""
+        return [step for step in self.steps if step.kind == kind]
+
+    def networks(self) -> list[str]:
+        """Return the networks that the nodes are on, as CIDR, each once."""
+        return sorted(
+            {f"{entry.address}/{entry.prefix}" for node in self.nodes for entry in node.facts.addresses}
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, for JSON."""
         return {

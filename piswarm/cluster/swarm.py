@@ -62,17 +62,21 @@ def start_swarm(engine: Engine, address: str, lan: Iterable[str]) -> None:
     )
 
 
-def join_swarm(manager: Engine, node: Engine, *, manager_address: str, address: str, role: str) -> None:
-    """Join a node to the Swarm.
+def join_tokens(manager: Engine) -> dict[str, str]:
+    """Return the tokens that let a node join, by role; they are secrets."""
+    tokens = manager.inspect_swarm()["JoinTokens"]
+    return {"manager": tokens["Manager"], "worker": tokens["Worker"]}
+
+
+def join_swarm(node: Engine, token: str, manager_address: str, address: str) -> None:
+    """Join a node to the Swarm; the token decides in which role.
 
     Args:
-        manager: the engine of a manager.
         node: the engine of the node that joins.
-        manager_address: the address that the manager is reached by.
+        token: one of `join_tokens`.
+        manager_address: the address that a manager is reached by.
         address: the address that the node is reached by.
-        role: `manager` or `worker`.
     """
-    token = manager.inspect_swarm()["JoinTokens"]["Manager" if role == "manager" else "Worker"]
     node.join_swarm(
         remote_addrs=[f"{manager_address}:2377"],
         join_token=token,
