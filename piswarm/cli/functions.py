@@ -1,77 +1,27 @@
-"""`piswarm new`, `deploy`, `invoke`, `list`, `remove`: from source to an answer."""
+"""The commands about functions; those about one that runs are here."""
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from piswarm.cli import context
-from piswarm.errors import GatewayError, SpecError
-
-if TYPE_CHECKING:
-    from piswarm.cluster.inventory import Cluster
-    from piswarm.console import Console
-    from piswarm.functions.deploy import Deployed
-    from piswarm.functions.gateway import GatewayClient
+from piswarm.cli import context, deploying, target
+from piswarm.errors import GatewayError
 
 _Name = Annotated[str, typer.Argument(help="The function's name.", show_default=False)]
 _Json = Annotated[bool, typer.Option("--json", help="Give the result as JSON.")]
-_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands about functions to `app`."""
-    app.command("new")(new)
-    app.command("deploy")(deploy)
+    deploying.register(app)
     app.command("invoke")(invoke)
     app.command("list")(list_functions)
+    app.command("describe")(describe)
+    app.command("scale")(scale)
     app.command("remove")(remove)
-
-
-def new(
-    name: _Name,
-    lang: Annotated[str, typer.Option("--lang", help="Its language.")] = "python3",
-    example: Annotated[bool, typer.Option("--example", help="Start from the example of this name.")] = False,
-) -> None:
-    """Start a function: write NAME.yml and NAME/ with a first handler.
-
-    For example:  piswarm new hello      or:  piswarm new functest --example
-    """
-    _create(context.console(), Path.cwd(), name, lang, example=example)
-
-
-def deploy(
-    name: _Name,
-    *,
-    file: Annotated[
-        str, typer.Option("--file", "-f", help="Its file (default: NAME.yml or stack.yml).")
-    ] = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Build anew, even when nothing has changed.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    yes: _Yes = False,
-    timeout: Annotated[int, typer.Option("--timeout", help="Seconds until a version must answer.")] = 120,
-    as_json: _Json = False,
-) -> None:
-    """Build a function from its git commit on the manager, and put it live.
-
-    For example:  piswarm deploy hello
-    """
-    from piswarm.functions.deploy import deploy_function  # noqa: PLC0415
-
-    console = context.console(as_json)
-    folder = Path.cwd()
-    _offer_example(console, name, folder, file, yes=yes)
-    deployed = deploy_function(
-        _cluster(), console, name, folder,
-        file=file, variables=os.environ, is_forced=force, is_dry_run=dry_run, live_timeout_s=timeout,
-    )  # fmt: skip
-    console.result(_deployed_document(deployed), _deployed_text(deployed, dry_run=dry_run))
 
 
 def invoke(
@@ -92,15 +42,12 @@ def invoke(
     For example:  echo Pi | piswarm invoke hello      or:  piswarm invoke hello --data Pi
     """
     console = context.console()
-    answer = _gateway().invoke(
+    answer = target.gateway().invoke(
         name, _body(data), method=method.upper(), path=path, headers=_headers(header), timeout_s=timeout
     )
     if answer.status >= 400:
-        said = " ".join(answer.body.decode(errors="replace").split())[:500]
-        raise GatewayError(
-            f"{name} answered with status {answer.status}: {said or 'no text'}",
-            f"Its log tells more: piswarm logs {name}",
-        )
+        said = " ".join(answer.body.decode(errors="replace").split())[:500].rstrip(".")
+        raise GatewayError(f"{name} answered with status {answer.status}: {said or 'no text'}.")
     console.raw(answer.body)
     if answer.body and not answer.body.endswith(b"\n") and sys.stdout.isatty():
         console.raw(b"\n")
@@ -109,7 +56,7 @@ def invoke(
 def list_functions(as_json: _Json = False) -> None:
     """List the functions of the cluster."""
     console = context.console(as_json)
-    functions = _gateway().functions()
+    functions = target.gateway().functions()
     rows = [_row(status) for status in functions]
     columns = ("FUNCTION", "REPLICAS", "CALLS", "COMMIT", "IMAGE")
     text = (
@@ -118,56 +65,36 @@ def list_functions(as_json: _Json = False) -> None:
     console.result({"version": 1, "functions": functions}, text)
 
 
-def remove(name: _Name, yes: _Yes = False) -> None:
-    """Take a function out of the cluster; its source and its images stay."""
-    console = context.console()
-    gateway = _gateway()
+def describe(name: _Name, as_json: _Json = False) -> None:
+    """Show everything about one function."""
+    console, cluster = context.console(as_json), target.cluster()
+    status = target.gateway(cluster).existing(name)
+    url = f"{cluster.gateway_url}/function/{name}"
+    rows = [
+        ("url", url),
+        *((key, _value(value)) for key, value in status.items() if value not in (None, "", [], {})),
+    ]
+    console.result({"version": 1, "url": url, "function": status}, console.table(("WHAT", "VALUE"), rows))
+
+
+def scale(
+    name: _Name, replicas: Annotated[int, typer.Argument(min=0, help="How many.", show_default=False)]
+) -> None:
+    """Set how many replicas of a function there are to be."""
+    target.gateway().scale(name, replicas)
+    context.console().done(f"{name} is to have {replicas} replica{'' if replicas == 1 else 's'}")
+
+
+def remove(
+    name: _Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> None:
+    """Take a function out of the cluster; its source, its images and its history stay."""
+    console, gateway = context.console(), target.gateway()
     gateway.existing(name)
     if not yes and not console.confirm(f"Remove {name} from the cluster?"):
         raise GatewayError(f"{name} was not removed.")
     gateway.remove(name)
     console.done(f"{name} is removed")
-
-
-def _cluster() -> Cluster:
-    from piswarm.cluster.inventory import load_cluster  # noqa: PLC0415
-
-    return load_cluster(context.settings(), context.options().cluster)
-
-
-def _gateway() -> GatewayClient:
-    from piswarm.functions.gateway import GatewayClient  # noqa: PLC0415
-
-    cluster = _cluster()
-    return GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
-
-
-def _create(console: Console, folder: Path, name: str, lang: str, *, example: bool) -> None:
-    from piswarm.functions.create import create_function  # noqa: PLC0415
-
-    created = create_function(folder, name, lang, example=example)
-    for file in created.files:
-        console.done(file)
-    if created.is_committed:
-        console.note(f"Committed in a new git repository. Put it live: piswarm deploy {name}")
-    else:
-        console.note(f"Commit it: git add {name}.yml {name}; git commit. Then: piswarm deploy {name}")
-
-
-def _offer_example(console: Console, name: str, folder: Path, file: str, *, yes: bool) -> None:
-    """Make the example of this name where a user asks for it and has nothing yet."""
-    from piswarm.functions.create import EXAMPLES  # noqa: PLC0415
-    from piswarm.functions.deploy import find_stack_file  # noqa: PLC0415
-
-    try:
-        find_stack_file(name, folder, file)
-    except SpecError:
-        if name not in EXAMPLES or file or any(folder.iterdir()):
-            raise
-        question = f"There is no {name}.yml here. Start from the example that comes with piswarm?"
-        if not yes and not console.confirm(question):
-            raise
-        _create(console, folder, name, "", example=True)
 
 
 def _body(data: str | None) -> bytes:
@@ -193,20 +120,9 @@ def _row(status: dict[str, Any]) -> tuple[object, ...]:
     return (status["name"], replicas, int(status.get("invocationCount") or 0), commit[:12] or "-", image)
 
 
-def _deployed_document(deployed: Deployed) -> dict[str, object]:
-    return {
-        "version": 1,
-        "function": deployed.function,
-        "url": deployed.url,
-        "commit": deployed.commit,
-        "image": deployed.image,
-        "changed": deployed.is_changed,
-    }
-
-
-def _deployed_text(deployed: Deployed, *, dry_run: bool) -> str:
-    if dry_run:
-        return ""
-    if not deployed.is_changed:
-        return f"{deployed.function}: nothing to change. It answers at {deployed.url}"
-    return f"{deployed.function} is live at {deployed.url}"
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from piswarm import __version__
-from piswarm.cli import context, functions, init, lab
+from piswarm.cli import context, functions, init, lab, status
 from piswarm.errors import EXIT_BUG, EXIT_INTERRUPTED, PiswarmError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 init.register(app)
 functions.register(app)
+status.register(app)
 app.add_typer(lab.app, name="lab")
 
 
@@ -32,9 +33,7 @@ def _root(
     cluster: Annotated[
         str, typer.Option("--cluster", "-c", help="The cluster (default: the last used).")
     ] = "",
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only results and errors.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail where one must.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected errors.")] = False,
 ) -> None:
