@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
-from piswarm.functions.spec import check_name
 
 BUILD_TIMEOUT_S = 1800.0
 PUSH_TIMEOUT_S = 600.0
@@ -57,7 +56,9 @@ class BuildRequest:
 
     Attributes:
         function: the function's name.
+        repository: path of the bare repository on the node.
         commit: full name of the commit.
+        version: what the function is to call itself (`PISWARM_VERSION`), so that its answers are recognised.
         folder: the source inside the commit, `.` for the top.
         platform: what the image is for, in Docker's words.
         dockerfile: content of the Dockerfile; empty to use the one in the folder.
@@ -67,40 +68,15 @@ class BuildRequest:
     """
 
     function: str
+    repository: str
     commit: str
+    version: str
     folder: str
     platform: str
     dockerfile: str = ""
     base: str = ""
     build_args: Mapping[str, str] = field(default_factory=dict)
     is_cached: bool = True
-
-
-def repository(function: str) -> str:
-    """Return the bare repository on the manager that holds a function's commits."""
-    check_name(function)
-    return f"{STATE_DIR}/git/{function}.git"
-
-
-def prepare_repository(connection: Connection, function: str) -> str:
-    """Make the function's bare repository where there is none, and return the address to push to.
-
-    Raises:
-        BuildError: the node has no git.
-        ConnectError: it could not be made.
-    """
-    path = repository(function)
-    command = (
-        "command -v git >/dev/null || exit 127; "
-        f"test -d {path} || git init --quiet --bare {path}; git --git-dir {path} config receive.shallowUpdate true"
-    )
-    result = connection.run(command, timeout_s=_COMMAND_TIMEOUT_S, check=False)
-    if result.exit_code == 127:
-        raise BuildError(f"{connection.node} has no git.", "Run 'piswarm init' again: it installs it.")
-    if result.exit_code != 0:
-        raise BuildError(f"{connection.node}: {path} could not be made: {_last_line(result.stderr)}.")
-    address = f"[{connection.address}]" if ":" in connection.address else connection.address
-    return f"ssh://{connection.login.user}@{address}{path}"
 
 
 def build(connection: Connection, request: BuildRequest, on_line: Callable[[str], None]) -> str:
@@ -149,7 +125,7 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
         f"set -eu; mkdir -p {STATE_DIR}/build; "
         f"find {STATE_DIR}/build -mindepth 1 -maxdepth 1 -type d -mmin +120 -exec rm -rf {{}} +; "
         f"work=$(mktemp -d {STATE_DIR}/build/{request.function}.XXXXXXXX); mkdir $work/source; "
-        f"git --git-dir {repository(request.function)} archive --format=tar --output $work/source.tar {tree}; "
+        f"git --git-dir {request.repository} archive --format=tar --output $work/source.tar {tree}; "
         "tar -xf $work/source.tar -C $work/source; rm $work/source.tar; echo $work"
     )
     result = connection.run(command, timeout_s=_UNPACK_TIMEOUT_S, check=False)
@@ -194,7 +170,7 @@ def build_command(request: BuildRequest, folder: str, reference: str, base: str)
         reference: name for the image.
         base: reference of the image that it starts from; empty for none.
     """
-    arguments = {**request.build_args, **({"BASE": base} if base else {})}
+    arguments = {**request.build_args, "PISWARM_VERSION": request.version, **({"BASE": base} if base else {})}
     words = [
         "timeout", "--kill-after=10", f"{BUILD_TIMEOUT_S:.0f}", "docker", "buildx", "build",
         "--progress=plain", "--provenance=false", "--load", "--platform", request.platform,

@@ -1,4 +1,4 @@
-"""`piswarm deploy`: a git commit becomes a running version of a function.
+"""`piswarm deploy` and `piswarm rollback`: a git commit becomes the running version of a function.
 
 observe -> plan -> build -> push -> deploy by digest -> wait until it answers. Whatever fails on the way leaves
 the version that runs alone.
@@ -6,52 +6,70 @@ the version that runs alone.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import getpass
+import socket
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from piswarm.cluster.connect import Connection, connect
+from piswarm.cluster.engine import engine_of
 from piswarm.cluster.inventory import Cluster
 from piswarm.console import Console
-from piswarm.errors import DeployError, SpecError
-from piswarm.functions.build import BuildRequest, build, prepare_repository
+from piswarm.errors import DeployError
+from piswarm.functions import history
+from piswarm.functions.build import BuildRequest, build
 from piswarm.functions.gateway import GatewayClient
-from piswarm.functions.rollout import FINGERPRINT, wait_until_live
-from piswarm.functions.source import Commit, WorkTree, find_work_tree
-from piswarm.functions.spec import FunctionSpec, Stack, did_you_mean, parse_stack
-from piswarm.functions.templates import Template, load_templates
+from piswarm.functions.history import Entry
+from piswarm.functions.lock import exclusive
+from piswarm.functions.remote import ManagerRepository
+from piswarm.functions.rollout import put_live
+from piswarm.functions.source import WorkTree, find_work_tree
+from piswarm.functions.version import (
+    AUTHOR,
+    COMMIT,
+    SUBJECT,
+    Version,
+    deployment,
+    find_stack_file,
+    find_stack_file_in,
+    is_live,
+    origin,
+    read_version,
+)
 
 LIVE_TIMEOUT_S = 120.0
-COMMIT = "piswarm.commit"
-SUBJECT = "piswarm.subject"
-AUTHOR = "piswarm.author"
-_STACK_FILES = ("stack.yml", "stack.yaml")
+LOCK_TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True)
-class Version:
-    """What is to be live: a function at a commit.
+class Wish:
+    """What the user asks for.
 
     Attributes:
-        work_tree: where the source is.
-        commit: the commit.
-        spec: the function as the commit's file describes it.
-        folder: the source, relative to the top of the repository.
-        template: its language.
-        fingerprint: changes when anything that makes the running function does.
-        notes: what the user should know about the file.
+        function: the function's name.
+        folder: the user's folder.
+        file: the function's file; empty to look for `<name>.yml` and `stack.yml`.
+        repo: address of a git repository; empty for the user's work tree.
+        ref: branch, tag or commit of that repository; empty for its default branch.
+        variables: what `${...}` in the file stands for.
+        is_forced: build and deploy even when nothing has changed, without cached layers.
+        is_dry_run: only say what would be done.
+        live_timeout_s: seconds until a version that does not answer is given up.
     """
 
-    work_tree: WorkTree
-    commit: Commit
-    spec: FunctionSpec
-    folder: str
-    template: Template
-    fingerprint: str
-    notes: tuple[str, ...] = ()
+    function: str
+    folder: Path
+    file: str = ""
+    repo: str = ""
+    ref: str = ""
+    variables: Mapping[str, str] | None = None
+    is_forced: bool = False
+    is_dry_run: bool = False
+    live_timeout_s: float = LIVE_TIMEOUT_S
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,7 @@ class Deployed:
         commit: full name of the commit that is live.
         image: the image that is live.
         is_changed: whether anything had to be done.
+        number: its number in the history; 0 where nothing was done.
     """
 
     function: str
@@ -71,120 +90,92 @@ class Deployed:
     commit: str
     image: str
     is_changed: bool
+    number: int = 0
 
 
-def deploy_function(
-    cluster: Cluster,
-    console: Console,
-    name: str,
-    folder: Path,
-    *,
-    file: str = "",
-    variables: Mapping[str, str],
-    is_forced: bool = False,
-    is_dry_run: bool = False,
-    live_timeout_s: float = LIVE_TIMEOUT_S,
-) -> Deployed:
-    """Make the version of `name` that is committed in `folder` the one that answers.
-
-    Args:
-        cluster: where.
-        console: is told what happens.
-        name: the function.
-        folder: a folder of the user's work tree.
-        file: the function's file, relative to `folder`; empty to look for `<name>.yml` and `stack.yml`.
-        variables: what `${...}` in the file stands for.
-        is_forced: build and deploy even when nothing has changed, without cached layers.
-        is_dry_run: only say what would be done.
-        live_timeout_s: seconds until a version that does not answer is given up.
+def deploy_function(cluster: Cluster, console: Console, wish: Wish) -> Deployed:
+    """Make the version of a function that a commit holds the one that answers.
 
     Raises:
         PiswarmError: it could not be done; the version that was live still is.
     """
-    version = observe_source(name, folder, file, variables)
-    for note in version.notes:
-        console.note(note)
     gateway = GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
-    running = gateway.function(name)
-    url = f"{cluster.gateway_url}/function/{name}"
-    if running is not None and is_live(running, version.fingerprint) and not is_forced:
-        return Deployed(name, url, version.commit.sha, str(running["image"]), False)
-    console.note(f"Commit {version.commit.short} ({version.commit.subject})")
-    for step in plan_deploy(version, running, cluster):
-        if is_dry_run:
-            console.note(f"Would {step}")
-    if is_dry_run:
-        return Deployed(name, url, version.commit.sha, "", False)
-    with connect(cluster, cluster.manager) as manager:
-        image = _build(manager, version, cluster.platform, console, is_cached=not is_forced)
-        wanted = deployment(version.spec, image, origin_of(version))
-        wanted["constraints"] += _architecture(cluster)
-        with console.step(f"Put {name} live"):
-            gateway.put(wanted)
-            try:
-                wait_until_live(
-                    manager, gateway, name, version.fingerprint,
-                    timeout_s=live_timeout_s, on_progress=console.progress,
-                )  # fmt: skip
-            except DeployError as error:
-                raise _taken_back(gateway, name, running, error) from error
-    return Deployed(name, url, version.commit.sha, image, True)
-
-
-def observe_source(name: str, folder: Path, file: str, variables: Mapping[str, str]) -> Version:
-    """Read what the commit that is checked out in `folder` says about the function `name`.
-
-    Raises:
-        SpecError: there is no such file, repository, commit or function, or the file cannot be used.
-    """
-    stack_file = find_stack_file(name, folder, file)
-    work_tree = find_work_tree(stack_file.parent)
-    commit = work_tree.head()
-    templates = load_templates()
-    stack = parse_stack(
-        work_tree.read(commit, work_tree.inside(stack_file.name)), stack_file.name, variables, templates
-    )
-    spec = stack.function(name)
-    if not spec.is_built:
-        raise SpecError(
-            f"{name} names no 'lang' in {stack_file.name} line {spec.line}: there is nothing to build."
-        )
-    template = templates[spec.lang]
-    source = work_tree.inside(spec.handler)
-    tree = work_tree.tree(commit, source)
-    notes = (*stack.notes, *_notes(stack, work_tree, (work_tree.inside(stack_file.name), source)))
-    return Version(work_tree, commit, spec, source, template, fingerprint(spec, tree, template), notes)
-
-
-def find_stack_file(name: str, folder: Path, file: str) -> Path:
-    """Return the file that describes the function `name`.
-
-    Raises:
-        SpecError: there is none.
-    """
-    if file:
-        if not (folder / file).is_file():
-            raise SpecError(f"There is no file {folder / file}.")
-        return (folder / file).resolve()
-    for candidate in (f"{name}.yml", f"{name}.yaml", *_STACK_FILES):
-        if (folder / candidate).is_file():
-            return (folder / candidate).resolve()
-    near = did_you_mean(name, (path.stem for path in folder.glob("*.y*ml")))
-    raise SpecError(
-        f"There is no {name}.yml and no stack.yml in {folder}{near}.", f"Start a function: piswarm new {name}"
+    with closing(connect(cluster, cluster.manager)) as manager:
+        repository = ManagerRepository(manager, wish.function)
+        work_tree, version = _observe(repository, wish, console)
+        running = gateway.function(wish.function)
+        if is_live(running, version.fingerprint) and not wish.is_forced:
+            return _nothing_to_do(cluster, version, running)
+        console.note(f"Commit {version.source.commit.short} ({version.source.commit.subject})")
+        if wish.is_dry_run:
+            for step in plan_deploy(version, running, cluster):
+                console.note(f"Would {step}")
+            return Deployed(wish.function, _url(cluster, wish.function), version.source.commit.sha, "", False)
+        with exclusive(
+            manager, wish.function, _me(), timeout_s=LOCK_TIMEOUT_S,
+            on_wait=lambda holder: console.note(f"{holder} deploys {wish.function} at the moment; waiting"),
+        ) as somebody_else_did:  # fmt: skip
+            if somebody_else_did:
+                running = gateway.function(wish.function)
+                if is_live(running, version.fingerprint):
+                    return _nothing_to_do(cluster, version, running)
+            image = _build(repository, work_tree, version, cluster, console, is_cached=not wish.is_forced)
+            wanted = deployment(version.spec, image, origin(version))
+            wanted["constraints"] += _architecture(cluster)
+            number = _put_live(manager, gateway, wanted, running, console, wish.live_timeout_s)
+    return Deployed(
+        wish.function, _url(cluster, wish.function), version.source.commit.sha, image, True, number
     )
 
 
-def fingerprint(spec: FunctionSpec, tree: str, template: Template) -> str:
-    """Return a text that changes when the source, the way to build it, or the way to run it does."""
-    parts = [tree, template.dockerfile, sorted(spec.build_args.items()), deployment(spec, "", {})]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def rollback_function(
+    cluster: Cluster,
+    console: Console,
+    function: str,
+    number: int = 0,
+    *,
+    live_timeout_s: float = LIVE_TIMEOUT_S,
+) -> Deployed:
+    """Make a version that was live the one that answers again; nothing is built.
+
+    Args:
+        cluster: where.
+        console: is told what happens.
+        function: the function's name.
+        number: the version's number in the history; 0 for the one before.
+        live_timeout_s: seconds until it is given up.
+
+    Raises:
+        PiswarmError: there is no such version, or it does not work; the version that was live still is.
+    """
+    gateway = GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
+    running = gateway.existing(function)
+    with closing(connect(cluster, cluster.manager)) as manager:
+        kept = read_history(manager, function)
+        entry = history.choose(kept, str(running["image"]), number)
+        if entry is None:
+            known = ", ".join(str(one.number) for one in kept) or "none"
+            what = f"version {number}" if number else "version before the one that runs"
+            raise DeployError(f"{function} has no {what}.", f"Kept versions: {known}.")
+        url = _url(cluster, function)
+        if entry.image == running["image"] and entry.deployment.get("annotations") == running["annotations"]:
+            return Deployed(function, url, entry.commit, entry.image, False, entry.number)
+        console.note(f"Version {entry.number}: commit {entry.commit[:12]} ({entry.subject})")
+        with exclusive(
+            manager, function, _me(), timeout_s=LOCK_TIMEOUT_S,
+            on_wait=lambda holder: console.note(f"{holder} deploys {function} at the moment; waiting"),
+        ):  # fmt: skip
+            new = _put_live(
+                manager, gateway, entry.deployment, running, console, live_timeout_s,
+                note=f"back to version {entry.number}",
+            )  # fmt: skip
+    return Deployed(function, url, entry.commit, entry.image, True, new)
 
 
-def is_live(running: Mapping[str, Any], wanted: str) -> bool:
-    """Return whether the function, as the gateway describes it, is the version `wanted` and runs."""
-    is_same = (running.get("annotations") or {}).get(FINGERPRINT) == wanted
-    return is_same and running["availableReplicas"] >= min(1, running["replicas"])
+def read_history(manager: Connection, function: str) -> list[Entry]:
+    """Return the kept versions of a function, the newest first."""
+    with engine_of(manager) as engine:
+        return history.entries(engine, function)
 
 
 def plan_deploy(version: Version, running: Mapping[str, Any] | None, cluster: Cluster) -> list[str]:
@@ -192,60 +183,61 @@ def plan_deploy(version: Version, running: Mapping[str, Any] | None, cluster: Cl
     name, manager = version.spec.name, cluster.manager.name
     verb = "update" if running is not None else "create"
     return [
-        f"send commit {version.commit.short} to {manager}",
+        f"send commit {version.source.commit.short} to {manager}",
         f"build {name} ({version.template.name}) on {manager} and give it to the registry",
         f"{verb} {name} and wait until it answers",
     ]
 
 
-def deployment(spec: FunctionSpec, image: str, origin: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body that the gateway's API takes (OpenFaaS's FunctionDeployment)."""
-    return {
-        "service": spec.name,
-        "image": image,
-        "envProcess": spec.process,
-        "envVars": dict(spec.environment),
-        "constraints": list(spec.constraints),
-        "secrets": list(spec.secrets),
-        "labels": dict(spec.labels),
-        "annotations": {**spec.annotations, **origin},
-        "limits": dict(spec.limits),
-        "requests": dict(spec.requests),
-        "readOnlyRootFilesystem": spec.read_only,
-    }
+def _observe(repository: ManagerRepository, wish: Wish, console: Console) -> tuple[WorkTree | None, Version]:
+    """Find the commit and read what it says; with a repository of its own, the manager fetches it."""
+    variables = wish.variables or {}
+    if wish.repo:
+        with console.step(f"Fetch {wish.repo}{f' {wish.ref}' if wish.ref else ''}"):
+            source = repository.fetch(wish.repo, wish.ref)
+        stack_file = find_stack_file_in(source, wish.function, wish.file)
+        version = read_version(source, wish.function, stack_file, variables)
+        notes, work_tree = list(version.notes), None
+    else:
+        path = find_stack_file(wish.function, wish.folder, wish.file)
+        work_tree = find_work_tree(path.parent)
+        source = work_tree.head()
+        version = read_version(source, wish.function, source.inside(path.name), variables)
+        notes = [*_uncommitted(work_tree, version), *version.notes]
+    for note in notes:
+        console.note(note)
+    return work_tree, version
 
 
-def origin_of(version: Version) -> dict[str, str]:
-    """Return what the cluster keeps about where a version comes from."""
-    return {
-        FINGERPRINT: version.fingerprint,
-        COMMIT: version.commit.sha,
-        SUBJECT: version.commit.subject,
-        AUTHOR: version.commit.author,
-    }
+def _uncommitted(work_tree: WorkTree, version: Version) -> list[str]:
+    changed = work_tree.uncommitted((version.stack_file, version.folder))
+    if not changed:
+        return []
+    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+    return [f"Not committed, so not deployed: {', '.join(changed[:5])}{more}."]
 
 
-def _notes(stack: Stack, work_tree: WorkTree, paths: tuple[str, ...]) -> list[str]:
-    notes = []
-    changed = work_tree.uncommitted(paths)
-    if changed:
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        notes.append(f"Not committed, so not deployed: {', '.join(changed[:5])}{more}.")
-    if stack.gateway:
-        notes.append(f"{stack.file} names the gateway {stack.gateway}; the cluster's own is used.")
-    return notes
-
-
-def _build(manager: Connection, version: Version, platform: str, console: Console, *, is_cached: bool) -> str:
-    name = version.spec.name
-    with console.step(f"Send commit {version.commit.short} to {manager.node}"):
-        address = prepare_repository(manager, name)
-        version.work_tree.push(version.commit, address, manager.ssh_command())
+def _build(
+    repository: ManagerRepository,
+    work_tree: WorkTree | None,
+    version: Version,
+    cluster: Cluster,
+    console: Console,
+    *,
+    is_cached: bool,
+) -> str:
+    name, commit, manager = version.spec.name, version.source.commit, repository.connection
+    if work_tree is not None:
+        with console.step(f"Send commit {commit.short} to {manager.node}"):
+            repository.prepare()
+            work_tree.push(commit, repository.address, manager.ssh_command())
     request = BuildRequest(
         function=name,
-        commit=version.commit.sha,
+        repository=repository.path,
+        commit=commit.sha,
+        version=version.fingerprint,
         folder=version.folder,
-        platform=platform,
+        platform=cluster.platform,
         dockerfile=version.template.dockerfile,
         base=version.template.image,
         build_args=version.spec.build_args,
@@ -255,6 +247,44 @@ def _build(manager: Connection, version: Version, platform: str, console: Consol
         return build(manager, request, console.progress)
 
 
+def _put_live(
+    manager: Connection,
+    gateway: GatewayClient,
+    wanted: Mapping[str, Any],
+    running: Mapping[str, Any] | None,
+    console: Console,
+    live_timeout_s: float,
+    *,
+    note: str = "",
+) -> int:
+    """Put a version live, keep it in the history, and return its number there."""
+    name, annotations = str(wanted["service"]), wanted["annotations"]
+    with engine_of(manager) as engine:
+        with console.step(f"Put {name} live"):
+            put_live(
+                engine, manager, gateway, wanted, running,
+                timeout_s=live_timeout_s, on_progress=console.progress,
+            )  # fmt: skip
+        entry = Entry(
+            number=0,
+            commit=annotations[COMMIT],
+            subject=annotations[SUBJECT],
+            author=annotations[AUTHOR],
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            by=_me(),
+            image=wanted["image"],
+            note=note,
+            deployment=wanted,
+        )
+        return history.record(engine, name, entry).number
+
+
+def _nothing_to_do(cluster: Cluster, version: Version, running: Mapping[str, Any] | None) -> Deployed:
+    name = version.spec.name
+    image = str(running["image"]) if running else ""
+    return Deployed(name, _url(cluster, name), version.source.commit.sha, image, False)
+
+
 def _architecture(cluster: Cluster) -> list[str]:
     """Keep images off nodes with another processor than the one that they are built for."""
     if len({node.arch for node in cluster.nodes}) < 2:
@@ -262,24 +292,9 @@ def _architecture(cluster: Cluster) -> list[str]:
     return [f"node.labels.piswarm.arch=={cluster.image_arch}"]
 
 
-def _taken_back(
-    gateway: GatewayClient, name: str, running: Mapping[str, Any] | None, error: DeployError
-) -> DeployError:
-    """Undo a deploy that failed, and say so."""
-    if running is None:
-        gateway.remove(name)
-        return DeployError(f"{error.message} It was removed again.", error.hint)
-    before = (running.get("annotations") or {}).get(COMMIT, "")
-    if (gateway.existing(name).get("annotations") or {}) != (running.get("annotations") or {}):
-        gateway.put(previous_deployment(running))
-    version = f"commit {before[:12]}" if before else str(running["image"])
-    return DeployError(f"{error.message} The version before ({version}) still runs.", error.hint)
+def _url(cluster: Cluster, function: str) -> str:
+    return f"{cluster.gateway_url}/function/{function}"
 
 
-def previous_deployment(running: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body that deploys again what the gateway describes as running."""
-    keys = (
-        "image", "envProcess", "envVars", "constraints", "secrets", "labels", "annotations", "limits",
-        "requests", "readOnlyRootFilesystem",
-    )  # fmt: skip
-    return {"service": running["name"], **{key: running[key] for key in keys if running.get(key) is not None}}
+def _me() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from piswarm.cluster.connect import Connection, quote
-from piswarm.cluster.engine import Engine, engine_of
+from piswarm.cluster.engine import Engine
 from piswarm.errors import DeployError
 from piswarm.functions.gateway import GatewayClient
-
-FINGERPRINT = "piswarm.fingerprint"
-"""The annotation that says what a version was made from."""
+from piswarm.functions.version import COMMIT, FINGERPRINT, annotation, previous_deployment
 
 _LABEL = f"com.openfaas.annotations.{FINGERPRINT}"
 _BROKEN = frozenset({"failed", "rejected"})
@@ -21,6 +19,7 @@ _ATTEMPTS = 3
 _LOG_LINES = 20
 _LOG_TIMEOUT_S = 20.0
 _HEALTH_TIMEOUT_S = 10.0
+_VERSION_HEADER = "X-Piswarm-Version"
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,14 @@ class Rollout:
         is_live: it has taken over completely.
         fault: why it never will; empty while there is hope.
         text: what is happening, for people.
+        replicas: how many are to run.
         broken_task: id of a task of this version that did not work, for its log.
     """
 
     is_live: bool
     fault: str
     text: str
+    replicas: int
     broken_task: str = ""
 
 
@@ -60,46 +61,55 @@ def judge(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], finger
     broken_task = broken[-1]["ID"] if broken else ""
     text = f"{len(running)} of {wanted} replicas run" + (f"; {reason}" if reason else "")
     if not _is_version(service["Spec"]["TaskTemplate"], fingerprint):
-        return Rollout(False, reason or "the Swarm went back to the version before", text, broken_task)
+        return Rollout(
+            False, reason or "the Swarm went back to the version before", text, wanted, broken_task
+        )
     if len(running) >= wanted and not old:
-        return Rollout(True, "", text)
+        return Rollout(True, "", text, wanted)
     state = (service.get("UpdateStatus") or {}).get("State", "")
     if state.startswith("rollback") or (state == "paused" and broken):
-        return Rollout(False, reason or "the Swarm gave the update up", text, broken_task)
+        return Rollout(False, reason or "the Swarm gave the update up", text, wanted, broken_task)
     if len(broken) >= _ATTEMPTS and not running:
-        return Rollout(False, reason, text, broken_task)
-    return Rollout(False, "", text, broken_task)
+        return Rollout(False, reason, text, wanted, broken_task)
+    return Rollout(False, "", text, wanted, broken_task)
 
 
-def wait_until_live(
+def put_live(
+    engine: Engine,
     connection: Connection,
     gateway: GatewayClient,
-    function: str,
-    fingerprint: str,
+    wanted: Mapping[str, Any],
+    running: Mapping[str, Any] | None,
     *,
     timeout_s: float,
     on_progress: Callable[[str], None],
 ) -> None:
-    """Wait until a version has taken over and answers.
+    """Deploy a version and wait until it has taken over and answers; take it back when it does not.
 
     Args:
-        connection: a manager.
-        gateway: the gateway that is to reach it.
-        function: the function's name.
-        fingerprint: names the version.
+        engine: a manager's engine.
+        connection: the same manager.
+        gateway: the gateway that is to reach the function.
+        wanted: the body that deploys the version.
+        running: what the gateway says of the version before; None when there is none.
         timeout_s: seconds until it is given up.
         on_progress: is called with each new thing to tell.
 
     Raises:
+        GatewayError: the gateway refuses it.
         DeployError: it does not work; the message says why and the hint holds the last lines of its log.
     """
+    name, fingerprint = str(wanted["service"]), str(wanted["annotations"][FINGERPRINT])
     deadline = time.monotonic() + timeout_s
-    with engine_of(connection) as engine:
-        rollout = _watch(engine, function, fingerprint, deadline, on_progress)
-    if not rollout.is_live:
-        fault = rollout.fault or f"after {timeout_s:.0f} s {rollout.text}"
-        raise DeployError(f"The new version of {function} does not work: {fault}.", _log(connection, rollout))
-    _wait_for_answer(gateway, function, deadline, timeout_s)
+    gateway.put(wanted)
+    try:
+        rollout = _watch(engine, name, fingerprint, deadline, on_progress)
+        if not rollout.is_live:
+            fault = rollout.fault or f"after {timeout_s:.0f} s {rollout.text}"
+            raise DeployError(f"The new version of {name} does not work: {fault}.", _log(connection, rollout))
+        _wait_for_answer(gateway, name, fingerprint, rollout.replicas, deadline=deadline)
+    except DeployError as error:
+        raise _taken_back(gateway, name, running, error) from error
 
 
 def _watch(
@@ -119,20 +129,44 @@ def _watch(
         pause_s = min(pause_s * 1.3, 1.0)
 
 
-def _wait_for_answer(gateway: GatewayClient, function: str, deadline: float, timeout_s: float) -> None:
-    pause_s = 0.05
-    while True:
+def _wait_for_answer(
+    gateway: GatewayClient, function: str, fingerprint: str, replicas: int, *, deadline: float
+) -> None:
+    """Wait until the gateway reaches the new version, and nothing but the new version.
+
+    Replicas of the old one still serve for a moment after they were told to stop. The gateway takes turns,
+    so as many answers in a row as there can be replicas show that they are out of its list. A function that
+    does not say its version is taken by its word.
+    """
+    began, pause_s, in_a_row = time.monotonic(), 0.02, 0
+    while in_a_row <= replicas:
         answer = gateway.invoke(function, method="GET", path="/_/health", timeout_s=_HEALTH_TIMEOUT_S)
-        if not answer.is_the_gateways:
-            return
+        if not answer.is_the_gateways and answer.headers.get(_VERSION_HEADER, fingerprint) == fingerprint:
+            in_a_row += 1
+            continue
         if time.monotonic() > deadline:
-            said = " ".join(answer.body.decode(errors="replace").split())[:200] or "nothing"
+            said = " ".join(answer.body.decode(errors="replace").split())[:200].rstrip(".") or "nothing"
             raise DeployError(
-                f"{function} runs, but the gateway could not reach it within {timeout_s:.0f} s: "
-                f"status {answer.status}, {said}."
+                f"{function} runs, but after {time.monotonic() - began:.0f} s the gateway still does not reach "
+                f"the new version: status {answer.status}, {said}."
             )
+        in_a_row = 0
         time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, 0.5)
+        pause_s = min(pause_s * 1.5, 0.3)
+
+
+def _taken_back(
+    gateway: GatewayClient, name: str, running: Mapping[str, Any] | None, error: DeployError
+) -> DeployError:
+    """Undo a deploy that failed, and say so."""
+    if running is None:
+        gateway.remove(name)
+        return DeployError(f"{error.message} It was removed again.", error.hint)
+    if (gateway.existing(name).get("annotations") or {}) != (running.get("annotations") or {}):
+        gateway.put(previous_deployment(running))
+    before = annotation(running, COMMIT)
+    version = f"commit {before[:12]}" if before else str(running["image"])
+    return DeployError(f"{error.message} The version before ({version}) still runs.", error.hint)
 
 
 def _log(connection: Connection, rollout: Rollout) -> str:

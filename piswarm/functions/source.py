@@ -12,7 +12,7 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from piswarm.errors import BuildError, SpecError
 
 _TIMEOUT_S = 60.0
 PUSH_TIMEOUT_S = 600.0
+REFS = "refs/piswarm"
+"""Where the manager keeps the commits that were deployed."""
 _OF_OUTER_GIT = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
 """Set by git when it runs piswarm, in a hook for example; they would point at another repository."""
 
@@ -49,6 +51,75 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A commit in a repository, here or on a node.
+
+    Attributes:
+        git: runs git in the repository and returns what it prints; raises GitError.
+        commit: the commit.
+        folder: the folder inside the repository that paths of the user's start from, `.` for the top.
+        root: the top folder of the user's work tree; None where there is none.
+    """
+
+    git: Callable[..., str]
+    commit: Commit
+    folder: str = "."
+    root: Path | None = None
+
+    def inside(self, path: str) -> str:
+        """Return `path`, which starts from the user's folder, relative to the top."""
+        return posixpath.normpath(posixpath.join(self.folder, path))
+
+    def has(self, path: str) -> bool:
+        """Return whether the commit has the file or folder `path` (relative to the top)."""
+        try:
+            self.git("cat-file", "-e", f"{self.commit.sha}:{path}")
+        except GitError:
+            return False
+        return True
+
+    def read(self, path: str) -> str:
+        """Return the file `path` (relative to the top) of the commit.
+
+        Raises:
+            SpecError: the commit has no such file.
+        """
+        try:
+            return self.git("cat-file", "blob", f"{self.commit.sha}:{path}")
+        except GitError as error:
+            raise SpecError(f"{path} is not in {self._said()}.", self._hint(path)) from error
+
+    def tree(self, path: str) -> str:
+        """Return the name of the tree object of a folder: it changes when anything in the folder does.
+
+        Raises:
+            SpecError: the commit has no such folder, or it lies outside the repository.
+        """
+        if path.startswith(".."):
+            raise SpecError(f"The folder {path} lies outside the git repository{self._place()}.")
+        name = f"{self.commit.sha}:{'' if path == '.' else path}"
+        try:
+            kind = self.git("cat-file", "-t", name).strip()
+            tree = self.git("rev-parse", "--verify", name).strip()
+        except GitError as error:
+            raise SpecError(f"The folder {path} is not in {self._said()}.", self._hint(path)) from error
+        if kind != "tree":
+            raise SpecError(f"{path} is not a folder in {self._said()}: it must hold the source.")
+        return tree
+
+    def _said(self) -> str:
+        return f"the commit {self.commit.short} ({self.commit.subject})"
+
+    def _place(self) -> str:
+        return f" {self.root}" if self.root else ""
+
+    def _hint(self, path: str) -> str:
+        if self.root is None or not (self.root / path).exists():
+            return ""
+        return f"Commit it: git add {shlex.quote(path)} && git commit"
+
+
+@dataclass(frozen=True)
 class WorkTree:
     """A checked-out repository.
 
@@ -60,68 +131,25 @@ class WorkTree:
     root: Path
     folder: str
 
-    def head(self) -> Commit:
+    def head(self) -> Source:
         """Return the commit that is checked out.
 
         Raises:
             SpecError: there is no commit yet.
         """
         try:
-            text = self._git("log", "-1", "--no-show-signature", "--format=%H%x00%s%x00%an", "HEAD", "--")
+            commit = read_commit(self._git, "HEAD")
         except GitError as error:
             raise SpecError(
                 f"The git repository {self.root} has no commit yet, and what is deployed is a commit.",
                 "Make one: git add . && git commit -m 'First version'",
             ) from error
-        sha, subject, author = text.rstrip("\n").split("\0")
-        return Commit(sha, subject, author)
+        return Source(self._git, commit, self.folder, self.root)
 
     def uncommitted(self, paths: Sequence[str]) -> list[str]:
         """Return the files below `paths` (relative to the top) that differ from the commit."""
         entries = self._git("status", "--porcelain=v1", "-z", "--no-renames", "--", *paths).split("\0")
         return [entry[3:] for entry in entries if entry]
-
-    def read(self, commit: Commit, path: str) -> str:
-        """Return the file `path` (relative to the top) of a commit.
-
-        Raises:
-            SpecError: the commit has no such file.
-        """
-        try:
-            return self._git("cat-file", "blob", f"{commit.sha}:{path}")
-        except GitError as error:
-            is_there = (self.root / path).exists()
-            hint = f"Commit it: git add {shlex.quote(path)} && git commit" if is_there else ""
-            raise SpecError(
-                f"{path} is not in the commit {commit.short} ({commit.subject}).", hint
-            ) from error
-
-    def tree(self, commit: Commit, path: str) -> str:
-        """Return the name of the tree object of a folder: it changes when anything in the folder does.
-
-        Raises:
-            SpecError: the commit has no such folder, or it lies outside the repository.
-        """
-        inside = "" if path == "." else path
-        if path.startswith(".."):
-            raise SpecError(f"The folder {path} lies outside the git repository {self.root}.")
-        try:
-            kind = self._git("cat-file", "-t", f"{commit.sha}:{inside}").strip()
-            name = self._git("rev-parse", "--verify", f"{commit.sha}:{inside}").strip()
-        except GitError as error:
-            hint = (
-                f"Commit it: git add {shlex.quote(path)} && git commit" if (self.root / path).exists() else ""
-            )
-            raise SpecError(
-                f"The folder {path} is not in the commit {commit.short} ({commit.subject}).", hint
-            ) from error
-        if kind != "tree":
-            raise SpecError(f"{path} is not a folder in the commit {commit.short}: it must hold the source.")
-        return name
-
-    def inside(self, path: str) -> str:
-        """Return `path`, which is relative to the user's folder, relative to the top."""
-        return posixpath.normpath(posixpath.join(self.folder, path))
 
     def push(self, commit: Commit, url: str, ssh_command: Sequence[str]) -> None:
         """Send a commit with all that it needs to the repository at `url`.
@@ -139,7 +167,7 @@ class WorkTree:
         environment = {"GIT_SSH_COMMAND": shlex.join(ssh_command), "GIT_SSH_VARIANT": "ssh"}
         try:
             self._git(
-                "push", "--quiet", "--no-verify", "--no-signed", url, f"{commit.sha}:refs/piswarm/{commit.sha}",
+                "push", "--quiet", "--no-verify", "--no-signed", url, f"{commit.sha}:{REFS}/{commit.sha}",
                 timeout_s=PUSH_TIMEOUT_S, environment=environment,
             )  # fmt: skip
         except GitError as error:
@@ -152,6 +180,17 @@ class WorkTree:
         self, *arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
     ) -> str:
         return run_git(self.root, *arguments, timeout_s=timeout_s, environment=environment)
+
+
+def read_commit(git: Callable[..., str], ref: str) -> Commit:
+    """Return the commit that `ref` names.
+
+    Raises:
+        GitError: it names none.
+    """
+    text = git("log", "-1", "--no-show-signature", "--format=%H%x00%s%x00%an", ref, "--")
+    sha, subject, author = text.rstrip("\n").split("\0")
+    return Commit(sha, subject, author)
 
 
 def find_work_tree(folder: Path) -> WorkTree:
@@ -216,12 +255,12 @@ def run_git(
         raise GitError(f"no result within {timeout_s:.0f} s") from error
     if ended.returncode != 0:
         raise GitError(
-            _what_was_said(ended.stderr.decode(errors="replace")) or f"exit code {ended.returncode}"
+            what_was_said(ended.stderr.decode(errors="replace")) or f"exit code {ended.returncode}"
         )
     return ended.stdout.decode(errors="surrogateescape")
 
 
-def _what_was_said(text: str) -> str:
+def what_was_said(text: str) -> str:
     """Return the line that tells most: the first that git marks as fatal or an error, or the last."""
     lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
     marked = [

@@ -145,20 +145,35 @@ def parse_stack(text: str, file: str, variables: Mapping[str, str], languages: I
     Raises:
         SpecError: it cannot be used; the message names every fault with its line.
     """
+    loader, root = _compose(text, file)
+    reader = _Reader(loader, variables, frozenset(languages))
+    stack = reader.stack(root, file)
+    reader.raise_faults(file)
+    return stack
+
+
+def parse_environment(text: str, file: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Read a file that `environment_file` names: variables below the key `environment`.
+
+    Raises:
+        SpecError: it cannot be used; the message names every fault with its line.
+    """
+    loader, root = _compose(text, file)
+    reader = _Reader(loader, variables, frozenset())
+    environment = reader.environment(root)
+    reader.raise_faults(file)
+    return environment
+
+
+def _compose(text: str, file: str) -> tuple[yaml.SafeLoader, yaml.Node | None]:
     try:
         loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
+        return loader, loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError(f"{file} line {line}: this is not YAML: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
         raise SpecError(f"{file} is not YAML: {' '.join(str(error).split())}.") from error
-    reader = _Reader(loader, variables, frozenset(languages))
-    stack = reader.stack(root, file)
-    if reader.faults:
-        faults = "; ".join(f"line {line}: {fault}" for line, fault in sorted(reader.faults))
-        raise SpecError(f"{file} {faults}.", "The format: https://docs.openfaas.com/reference/yaml/")
-    return stack
 
 
 class _Reader:
@@ -172,6 +187,15 @@ class _Reader:
         self._languages = languages
         self.faults: list[tuple[int, str]] = []
         self._notes: list[str] = []
+
+    def raise_faults(self, file: str) -> None:
+        if self.faults:
+            faults = "; ".join(f"line {line}: {fault}" for line, fault in sorted(self.faults))
+            raise SpecError(f"{file} {faults}.", "The format: https://docs.openfaas.com/reference/yaml/")
+
+    def environment(self, root: yaml.Node | None) -> dict[str, str]:
+        top = dict(self._entries(root, "the file", ("environment",)))
+        return self._texts_by_name(top.get("environment"), "environment")
 
     def stack(self, root: yaml.Node | None, file: str) -> Stack:
         top = dict(self._entries(root, "the file", _TOP_KEYS))

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +46,7 @@ class App:
         self._handler = handler
         self._settings = settings
         self._inflight = 0
+        self._version = {"x-piswarm-version": settings.version} if settings.version else {}
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="handler")
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
@@ -59,7 +61,8 @@ class App:
             await self._serve(scope, receive, send, began)
 
     def _health(self) -> Answer:
-        return sentence(503, "Stopping.") if self.draining else sentence(200, "OK")
+        answer = sentence(503, "Stopping.") if self.draining else sentence(200, "OK")
+        return replace(answer, headers=self._version)
 
     def _ready(self) -> Answer:
         return sentence(429, "Busy.") if self._is_full() and not self.draining else self._health()

@@ -1,17 +1,18 @@
 """How the runtime serves, read once from the container's environment.
 
-| variable        | default    | meaning                                                              |
-|-----------------|------------|----------------------------------------------------------------------|
-| `port`          | 8080       | port to listen on                                                    |
-| `max_inflight`  | 0          | requests at a time, more get 429; 0 is no limit                      |
-| `threads`       | 16         | requests that handlers without `async` work on at a time             |
-| `max_body`      | 100000000  | bytes of a request's body, more get 413                              |
-| `exec_timeout`  | 0          | time for one request, then 504; 0 is no limit                        |
-| `write_timeout` | 30s        | time for open requests to end after the linger                       |
-| `linger`        | 3s         | time to go on serving after SIGTERM, until callers know              |
-| `content_type`  | text/plain | media type of text                                                   |
-| `RAW_BODY`      | false      | give the body to `handle(req)` as bytes                              |
-| `suppress_lock` | false      | do not keep the file `/tmp/.lock` while ready                        |
+| variable          | default    | meaning                                                              |
+|-------------------|------------|----------------------------------------------------------------------|
+| `port`            | 8080       | port to listen on                                                    |
+| `max_inflight`    | 0          | requests at a time, more get 429; 0 is no limit                      |
+| `threads`         | 16         | requests that handlers without `async` work on at a time             |
+| `max_body`        | 100000000  | bytes of a request's body, more get 413                              |
+| `exec_timeout`    | 0          | time for one request, then 504; 0 is no limit                        |
+| `write_timeout`   | 30s        | time for open requests to end after the linger                       |
+| `linger`          | 3s         | time to go on serving after SIGTERM, until callers know              |
+| `content_type`    | text/plain | media type of text                                                   |
+| `RAW_BODY`        | false      | give the body to `handle(req)` as bytes                              |
+| `PISWARM_VERSION` |            | named by `/_/health`, so that a deploy sees which version answers    |
+| `suppress_lock`   | false      | do not keep the file `/tmp/.lock` while ready                        |
 
 Names and time formats are those of OpenFaaS's watchdogs (a number is seconds; otherwise `1m30s`, `500ms`).
 """
@@ -49,6 +50,7 @@ class RuntimeSettings:
     content_type: str = TEXT
     raw_body: bool = False
     suppress_lock: bool = False
+    version: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> RuntimeSettings:
@@ -78,6 +80,7 @@ class RuntimeSettings:
             content_type=read("content_type", str, cls.content_type),
             raw_body=read("RAW_BODY", _truth, cls.raw_body),
             suppress_lock=read("suppress_lock", _truth, cls.suppress_lock),
+            version=read("PISWARM_VERSION", str, cls.version),
         )
 
 

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+
+from tests.service.ports import free_port, wait_until_open
 
 START_DEADLINE_S = 20.0
 
@@ -60,24 +61,6 @@ def serve(tmp_path):
     return start
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_open(process, port):
-    deadline = time.monotonic() + START_DEADLINE_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise AssertionError(f"the runtime ended with {process.returncode} instead of serving")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"port {port} was not open after {START_DEADLINE_S} s")
-
-
 def test_it_answers_and_logs_one_line(serve, tmp_path):
     with serve("def handle(req):\n    print('Hello! You said: ' + req)\n") as served:
         status, body, headers = served.ask(b"hi", path="/a/b?secret=1", headers={"X-Call-Id": "c-1"})
@@ -92,6 +75,13 @@ def test_it_answers_and_logs_one_line(serve, tmp_path):
     assert told == {
         "method": "POST", "path": "/a/b", "status": 200, "bytes_in": 2, "bytes_out": 20, "call_id": "c-1",
     }  # fmt: skip
+
+
+def test_health_names_the_version(serve):
+    with serve("def handle(req):\n    return req\n", PISWARM_VERSION="f00d") as served:
+        status, body, headers = served.ask(method="GET", path="/_/health")
+        assert (status, body, headers["x-piswarm-version"]) == (200, b"OK\n", "f00d")
+        assert "x-piswarm-version" not in served.ask()[2]
 
 
 def test_requests_at_the_same_time_keep_their_output_apart(serve):

@@ -40,23 +40,23 @@ def repository(tmp_path):
 
 
 def test_the_commit_is_read_with_its_message_and_author(repository):
-    commit = find_work_tree(repository).head()
+    commit = find_work_tree(repository).head().commit
     assert commit.sha == git(repository, "rev-parse", "HEAD").strip()
     assert (commit.subject, commit.author, len(commit.short)) == ("First", "Ada", 12)
 
 
 def test_paths_are_those_of_the_users_folder(repository):
-    tree = find_work_tree(repository / "sub")
-    assert tree.root == repository.resolve()
-    assert tree.inside("./hello") == "sub/hello"
-    assert tree.inside("../other") == "other"
-    assert find_work_tree(repository).inside("hello.yml") == "hello.yml"
+    source = find_work_tree(repository / "sub").head()
+    assert source.root == repository.resolve()
+    assert source.inside("./hello") == "sub/hello"
+    assert source.inside("../other") == "other"
+    assert find_work_tree(repository).head().inside("hello.yml") == "hello.yml"
 
 
 def test_files_are_read_from_the_commit_not_from_the_disk(repository):
     (repository / "sub" / "hello.yml").write_text("changed\n")
     tree = find_work_tree(repository)
-    assert tree.read(tree.head(), "sub/hello.yml") == "functions: {}\n"
+    assert tree.head().read("sub/hello.yml") == "functions: {}\n"
     assert tree.uncommitted(["sub/hello.yml", "sub/hello"]) == ["sub/hello.yml"]
     assert tree.uncommitted(["sub/hello"]) == []
 
@@ -69,15 +69,16 @@ def test_new_files_are_uncommitted_too(repository):
 
 def test_the_tree_changes_only_with_its_folder(repository):
     tree = find_work_tree(repository)
-    before = tree.tree(tree.head(), "sub/hello")
+    before = tree.head().tree("sub/hello")
     (repository / "README").write_text("x")
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "-m", "Second")
-    assert tree.tree(tree.head(), "sub/hello") == before
+    assert tree.head().tree("sub/hello") == before
     (repository / "sub" / "hello" / "handler.py").write_text("def handle(req): return 1\n")
     git(repository, "commit", "--quiet", "-am", "Third")
-    assert tree.tree(tree.head(), "sub/hello") != before
-    assert tree.tree(tree.head(), ".") == git(repository, "rev-parse", "HEAD^{tree}").strip()
+    assert tree.head().tree("sub/hello") != before
+    assert tree.head().has("README") and not tree.head().has("nothing")
+    assert tree.head().tree(".") == git(repository, "rev-parse", "HEAD^{tree}").strip()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_source_that_cannot_be(repository, path, message):
     git(repository, "commit", "--quiet", "-m", "Link")
     tree = find_work_tree(repository)
     with pytest.raises(SpecError) as caught:
-        tree.tree(tree.head(), path)
+        tree.head().tree(path)
     assert caught.value.message.startswith(message)
 
 
@@ -103,7 +104,7 @@ def test_a_file_that_is_only_on_the_disk_is_told(repository):
     (repository / "new.yml").write_text("functions: {}\n")
     tree = find_work_tree(repository)
     with pytest.raises(SpecError) as caught:
-        tree.read(tree.head(), "new.yml")
+        tree.head().read("new.yml")
     assert caught.value.message.startswith("new.yml is not in the commit")
     assert caught.value.hint == "Commit it: git add new.yml && git commit"
 
@@ -125,9 +126,11 @@ def test_a_commit_arrives_under_a_name_of_its_own(repository, tmp_path):
     bare = tmp_path / "bare.git"
     git(tmp_path, "init", "--quiet", "--bare", str(bare))
     tree = find_work_tree(repository)
-    tree.push(tree.head(), str(bare), ["ssh"])
-    tree.push(tree.head(), str(bare), ["ssh"])
-    assert git(bare, "for-each-ref", "--format=%(refname)").split() == [f"refs/piswarm/{tree.head().sha}"]
+    tree.push(tree.head().commit, str(bare), ["ssh"])
+    tree.push(tree.head().commit, str(bare), ["ssh"])
+    assert git(bare, "for-each-ref", "--format=%(refname)").split() == [
+        f"refs/piswarm/{tree.head().commit.sha}"
+    ]
 
 
 def test_a_commit_of_a_shallow_clone_arrives(repository, tmp_path):
@@ -139,14 +142,14 @@ def test_a_commit_of_a_shallow_clone_arrives(repository, tmp_path):
     git(tmp_path, "init", "--quiet", "--bare", str(bare))
     git(bare, "config", "receive.shallowUpdate", "true")
     tree = find_work_tree(tmp_path / "shallow")
-    tree.push(tree.head(), str(bare), ["ssh"])
-    assert git(bare, "cat-file", "blob", f"{tree.head().sha}:README") == "x"
+    tree.push(tree.head().commit, str(bare), ["ssh"])
+    assert git(bare, "cat-file", "blob", f"{tree.head().commit.sha}:README") == "x"
 
 
 def test_a_push_that_fails_says_why(repository, tmp_path):
     tree = find_work_tree(repository)
     with pytest.raises(BuildError) as caught:
-        tree.push(tree.head(), str(tmp_path / "nothing.git"), ["ssh"])
+        tree.push(tree.head().commit, str(tmp_path / "nothing.git"), ["ssh"])
     assert "could not be sent to the manager" in caught.value.message
     assert "\n" not in caught.value.message
 
@@ -159,8 +162,8 @@ def test_a_new_function_in_an_empty_folder_is_committed(tmp_path):
     assert created.files == ("hello.yml", "hello/handler.py", "hello/requirements.txt")
     tree = find_work_tree(folder)
     assert tree.uncommitted(["."]) == []
-    assert tree.head().subject == "Start hello"
-    assert tree.head().author != ""
+    assert tree.head().commit.subject == "Start hello"
+    assert tree.head().commit.author != ""
 
 
 def test_a_new_function_elsewhere_is_left_to_the_user_to_commit(repository):

@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 
 from piswarm.errors import SpecError
-from piswarm.functions.deploy import deployment, find_stack_file, fingerprint, is_live, previous_deployment
-from piswarm.functions.rollout import FINGERPRINT
 from piswarm.functions.spec import FunctionSpec
 from piswarm.functions.templates import load_templates
+from piswarm.functions.version import (
+    FINGERPRINT,
+    deployment,
+    find_stack_file,
+    fingerprint,
+    is_live,
+    previous_deployment,
+)
 
 PYTHON = load_templates()["python3"]
 SPEC = FunctionSpec("hello", lang="python3", handler="hello", environment={"A": "1"}, labels={"l": "2"})

@@ -1,0 +1,78 @@
+"""One deploy of a function at a time, whoever starts it and from wherever.
+
+The lock is flock(1) on the manager. It is held by a process at the other end of an SSH channel, so it ends
+with the channel: nothing is left behind by a computer that goes away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import paramiko
+
+from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.inventory import STATE_DIR
+from piswarm.errors import DeployError
+from piswarm.functions.spec import check_name
+
+_HELD, _TAKEN = "held by ", "taken"
+_SCRIPT = """
+set -eu
+mkdir -p "$1"; exec 9>>"$1/$2"
+flock --nonblock 9 || { echo "held by $(cat "$1/$2")"; flock --wait "$4" 9; }
+printf %s "$3" >"$1/$2"; echo taken
+cat >/dev/null
+"""
+
+
+@contextmanager
+def exclusive(
+    connection: Connection, function: str, who: str, *, timeout_s: float, on_wait: Callable[[str], None]
+) -> Iterator[bool]:
+    """Keep everybody else from deploying a function during the `with` block.
+
+    Args:
+        connection: the manager.
+        function: the function's name.
+        who: is shown to those who wait.
+        timeout_s: seconds to wait for others.
+        on_wait: is called with the name of the one who deploys at the moment.
+
+    Yields:
+        Whether somebody else deployed meanwhile.
+
+    Raises:
+        DeployError: the others did not end in time.
+    """
+    check_name(function)
+    channel = connection.client.get_transport().open_session()  # type: ignore[union-attr]
+    with channel:
+        channel.settimeout(timeout_s + 30)
+        words = ("sh", "-c", _SCRIPT, "lock", f"{STATE_DIR}/lock", function, who, f"{timeout_s:.0f}")
+        channel.exec_command(quote(*words))
+        waited = _wait(channel, function, timeout_s, on_wait)
+        yield waited
+
+
+def _wait(channel: paramiko.Channel, function: str, timeout_s: float, on_wait: Callable[[str], None]) -> bool:
+    answers = channel.makefile("r")
+    began = time.monotonic()
+    line = str(answers.readline()).strip()
+    holder = ""
+    if line.startswith(_HELD):
+        holder = line.removeprefix(_HELD) or "somebody"
+        on_wait(holder)
+        line = str(answers.readline()).strip()
+    if line == _TAKEN:
+        return bool(holder)
+    if holder:
+        raise DeployError(
+            f"{function} is being deployed by {holder}, who did not end within {timeout_s:.0f} s.",
+            "Try again later.",
+        )
+    said = channel.makefile_stderr("r").read()
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    reason = " ".join(text.split()) or f"no answer after {time.monotonic() - began:.0f} s"
+    raise DeployError(f"The lock for {function} could not be taken on the manager: {reason}.")

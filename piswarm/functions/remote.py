@@ -1,0 +1,153 @@
+"""The bare repository that a manager keeps for a function: commits are pushed to it, or it fetches them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.inventory import STATE_DIR
+from piswarm.errors import BuildError, SpecError
+from piswarm.functions.source import REFS, GitError, Source, read_commit, what_was_said
+from piswarm.functions.spec import check_name
+
+FETCH_TIMEOUT_S = 900.0
+_TIMEOUT_S = 60.0
+_NO_GIT = 127
+_URL = re.compile(r"(?:https?|ssh|git)://[^\s]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s]+")
+_PASSWORD = re.compile(r"[a-z]+://[^/@]*:[^/@]*@")
+_LOGIN_FAULTS = (
+    "Permission denied",
+    "could not read Username",
+    "Authentication failed",
+    "Could not read from",
+)
+
+
+class ManagerRepository:
+    """A function's bare repository on a manager.
+
+    Args:
+        connection: the manager.
+        function: the function's name.
+        state_dir: folder of piswarm's state on the manager.
+    """
+
+    def __init__(self, connection: Connection, function: str, state_dir: str = STATE_DIR) -> None:
+        check_name(function)
+        self.connection = connection
+        self._function = function
+        self._folder = f"{state_dir}/git"
+        self.path = f"{self._folder}/{function}.git"
+
+    @property
+    def address(self) -> str:
+        """Return the address to push to."""
+        node = self.connection.address
+        host = f"[{node}]" if ":" in node else node
+        return f"ssh://{self.connection.login.user}@{host}{self.path}"
+
+    def prepare(self) -> None:
+        """Make the repository where there is none.
+
+        Raises:
+            BuildError: the node has no git, or the repository could not be made.
+        """
+        command = (
+            f"command -v git >/dev/null || exit {_NO_GIT}; "
+            f"test -d {self.path} || git init --quiet --bare {self.path}; "
+            f"git --git-dir {self.path} config receive.shallowUpdate true"
+        )
+        result = self.connection.run(command, timeout_s=_TIMEOUT_S, check=False)
+        if result.exit_code == _NO_GIT:
+            raise BuildError(
+                f"{self.connection.node} has no git.", "Run 'piswarm init' again: it installs it."
+            )
+        if result.exit_code != 0:
+            raise BuildError(
+                f"{self.connection.node}: {self.path} could not be made: {what_was_said(result.stderr)}.",
+                "Check the free disk space there.",
+            )
+
+    def fetch(self, url: str, ref: str) -> Source:
+        """Fetch a branch, tag or commit of another repository; only what is missing is transferred.
+
+        Args:
+            url: the repository.
+            ref: branch, tag or full name of a commit; empty for the repository's default branch.
+
+        Raises:
+            SpecError: there is no such repository or ref.
+            BuildError: it could not be fetched.
+        """
+        if not _URL.fullmatch(url):
+            raise SpecError(
+                f"'{url}' is not the address of a git repository.",
+                "It begins with http://, https:// or ssh://, or looks like git@server:me/functions.git.",
+            )
+        if _PASSWORD.match(url):
+            raise SpecError(
+                "The address of the repository holds a password, which others on the manager could see.",
+                "Use its SSH address; piswarm makes a deploy key for it.",
+            )
+        if ref.startswith("-"):
+            raise SpecError(f"'{ref}' cannot be the name of a branch, tag or commit.")
+        self.prepare()
+        try:
+            self._git(
+                "fetch", "--quiet", "--no-tags", "--force", "--", url, f"{ref or 'HEAD'}:{REFS}/fetched",
+                timeout_s=FETCH_TIMEOUT_S, environment=self._ssh(),
+            )  # fmt: skip
+            commit = read_commit(self._git, f"{REFS}/fetched")
+            self._git("update-ref", f"{REFS}/{commit.sha}", commit.sha)
+        except GitError as error:
+            raise self._not_fetched(url, ref, str(error)) from error
+        return Source(self._git, commit)
+
+    def deploy_key(self) -> str:
+        """Return the public key with which the manager reads private repositories; make it at first."""
+        key = self._key()
+        command = (
+            f"test -f {key} || ssh-keygen -q -t ed25519 -N '' -C {quote(f'piswarm {self._function}')} -f {key}; "
+            f"cat {key}.pub"
+        )
+        return self.connection.run(command, timeout_s=_TIMEOUT_S).stdout.strip()
+
+    def _key(self) -> str:
+        return f"{self._folder}/{self._function}.key"
+
+    def _ssh(self) -> dict[str, str]:
+        words = [
+            "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "IdentitiesOnly=yes",
+            "-o", f"UserKnownHostsFile={self._folder}/known_hosts", "-o", "ConnectTimeout=20", "-i", self._key(),
+        ]  # fmt: skip
+        return {"GIT_SSH_COMMAND": quote(*words)}
+
+    def _git(
+        self, *arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
+    ) -> str:
+        own = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(environment or {})}
+        words = [
+            *(f"{name}={value}" for name, value in own.items()),
+            "git",
+            "--git-dir",
+            self.path,
+            *arguments,
+        ]
+        result = self.connection.run(quote("env", *words), timeout_s=timeout_s, check=False)
+        if result.exit_code != 0:
+            raise GitError(what_was_said(result.stderr) or f"exit code {result.exit_code}")
+        return result.stdout
+
+    def _not_fetched(self, url: str, ref: str, reason: str) -> SpecError | BuildError:
+        if "couldn't find remote ref" in reason or "not our ref" in reason:
+            return SpecError(
+                f"{url} has no branch, tag or commit '{ref}'.", f"See what it has: git ls-remote {quote(url)}"
+            )
+        if any(fault in reason for fault in _LOGIN_FAULTS):
+            return BuildError(
+                f"{self.connection.node} may not read {url}: {reason}.",
+                "For a private repository, use its SSH address and give it this deploy key (reading is enough):\n"
+                f"  {self.deploy_key()}",
+            )
+        return BuildError(f"{self.connection.node} could not fetch {url}: {reason}.")
