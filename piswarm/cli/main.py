@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from piswarm import __version__
-from piswarm.cli import context, functions, init, lab, status
+from piswarm.cli import context, discover, functions, init, lab, status
 from piswarm.errors import EXIT_BUG, EXIT_INTERRUPTED, PiswarmError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 
 init.register(app)
+discover.register(app)
 functions.register(app)
 status.register(app)
 app.add_typer(lab.app, name="lab")

@@ -61,7 +61,7 @@ def read_links(interfaces: Iterable[str]) -> list[Link]:
     if not links:
         raise DiscoveryError(
             "This computer has no network interface to look on.",
-            f"Connect it, or name one with --interface; there is: {', '.join(sorted(present))}.",
+            f"Connect it, or name one with --interface. {_told(present)}",
         )
     return links
 
@@ -78,12 +78,18 @@ def default_interfaces() -> list[str]:
 def _link(name: str, present: dict[str, ifaddr.Adapter]) -> Link:
     if name not in present:
         raise DiscoveryError(
-            f"There is no network interface '{name}' here.", f"Interfaces: {', '.join(sorted(present))}."
+            f"There is no network interface '{name}' here.",
+            f"Name another with --interface. {_told(present)}",
         )
     addresses = tuple(IPv4Interface(f"{ip.ip}/{ip.network_prefix}") for ip in present[name].ips if ip.is_IPv4)
     if not addresses:
         raise DiscoveryError(
             f"The network interface '{name}' has no IPv4 address.",
-            "Connect it, or name another one with --interface.",
+            f"Connect it, or name another with --interface. {_told(present)}",
         )
     return Link(name, addresses)
+
+
+def _told(present: dict[str, ifaddr.Adapter]) -> str:
+    usable = sorted(name for name, adapter in present.items() if any(ip.is_IPv4 for ip in adapter.ips))
+    return f"Those with an IPv4 address: {', '.join(usable)}."

@@ -73,12 +73,14 @@ async def asking(links: Sequence[Link], on_sighting: Callable[[Sighting], None])
         ) from error
     try:
         await network.zeroconf.async_wait_for_start()
-        neighbours = [address for link in links for one in link.addresses for address in link.neighbours(one)]
-        search = _Search(network.zeroconf, on_sighting, _questions(neighbours))
-        running = asyncio.create_task(search.run())
-        yield
-        running.cancel()
-        await search.stop()
+        around = [address for link in links for one in link.addresses for address in link.neighbours(one)]
+        search = _Search(network.zeroconf, on_sighting, _questions(around))
+        rounds = asyncio.create_task(search.ask_rounds())
+        try:
+            yield
+        finally:
+            rounds.cancel()
+            await search.stop()
     finally:
         await network.async_close()
 
@@ -98,7 +100,7 @@ class _Search(RecordUpdateListener):
         self._browser = AsyncServiceBrowser(zeroconf, list(SERVICE_TYPES), handlers=[self._on_service])
         zeroconf.async_add_listener(self, None)
 
-    async def run(self) -> None:
+    async def ask_rounds(self) -> None:
         """Ask all questions, several times."""
         waited = 0.0
         for at in _ROUNDS_S:

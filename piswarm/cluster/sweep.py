@@ -40,16 +40,17 @@ async def sweep_ssh(
                     knocking.create_task(knock(str(own.ip), address))
 
 
-async def read_banner(address: str, port: int, source: str = "") -> str:
+async def read_banner(address: str, port: int, source: str = "", timeout_s: float = ANSWER_TIMEOUT_S) -> str:
     """Return what an SSH server says first, or an empty string where there is none.
 
     Args:
         address: IPv4 address of the server.
         port: its TCP port.
         source: our own address to connect from; empty for any.
+        timeout_s: seconds until it is given up.
     """
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             local = (source, 0) if source else None
             reader, writer = await asyncio.open_connection(
                 address, port, local_addr=local, limit=_MOST_BANNER_BYTES
