@@ -24,7 +24,7 @@ from piswarm.functions import history
 from piswarm.functions.build import BuildRequest, build
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.history import Entry
-from piswarm.functions.lock import exclusive
+from piswarm.functions.lock import BUILDS, deploys_of, exclusive
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.rollout import put_live
 from piswarm.functions.source import WorkTree, find_work_tree
@@ -112,7 +112,7 @@ def deploy_function(cluster: Cluster, console: Console, wish: Wish) -> Deployed:
                 console.note(f"Would {step}")
             return Deployed(wish.function, _url(cluster, wish.function), version.source.commit.sha, "", False)
         with exclusive(
-            manager, wish.function, _me(), timeout_s=LOCK_TIMEOUT_S,
+            manager, deploys_of(wish.function), _me(), timeout_s=LOCK_TIMEOUT_S,
             on_wait=lambda holder: console.note(f"{holder} deploys {wish.function} at the moment; waiting"),
         ) as somebody_else_did:  # fmt: skip
             if somebody_else_did:
@@ -162,7 +162,7 @@ def rollback_function(
             return Deployed(function, url, entry.commit, entry.image, False, entry.number)
         console.note(f"Version {entry.number}: commit {entry.commit[:12]} ({entry.subject})")
         with exclusive(
-            manager, function, _me(), timeout_s=LOCK_TIMEOUT_S,
+            manager, deploys_of(function), _me(), timeout_s=LOCK_TIMEOUT_S,
             on_wait=lambda holder: console.note(f"{holder} deploys {function} at the moment; waiting"),
         ):  # fmt: skip
             new = _put_live(
@@ -243,7 +243,13 @@ def _build(
         build_args=version.spec.build_args,
         is_cached=is_cached,
     )
-    with console.step(f"Build {name} on {manager.node}"):
+    with (
+        console.step(f"Build {name} on {manager.node}"),
+        exclusive(
+            manager, BUILDS, f"{name}, by {_me()}", timeout_s=LOCK_TIMEOUT_S,
+            on_wait=lambda holder: console.progress(f"waiting for the build of {holder}"),
+        ),
+    ):  # fmt: skip
         return build(manager, request, console.progress)
 
 

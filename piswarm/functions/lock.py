@@ -1,4 +1,4 @@
-"""One deploy of a function at a time, whoever starts it and from wherever.
+"""One at a time, whoever starts it and from wherever: a deploy of a function, a build on a node.
 
 The lock is flock(1) on the manager. It is held by a process at the other end of an SSH channel, so it ends
 with the channel: nothing is left behind by a computer that goes away.
@@ -27,36 +27,45 @@ cat >/dev/null
 """
 
 
+BUILDS = "builds"
+"""The lock of whoever builds on a node."""
+
+
+def deploys_of(function: str) -> str:
+    """Return the name of the lock of whoever deploys `function`."""
+    check_name(function)
+    return f"function.{function}"
+
+
 @contextmanager
 def exclusive(
-    connection: Connection, function: str, who: str, *, timeout_s: float, on_wait: Callable[[str], None]
+    connection: Connection, lock: str, who: str, *, timeout_s: float, on_wait: Callable[[str], None]
 ) -> Iterator[bool]:
-    """Keep everybody else from deploying a function during the `with` block.
+    """Hold a lock during the `with` block.
 
     Args:
-        connection: the manager.
-        function: the function's name.
+        connection: the node that keeps the lock.
+        lock: its name.
         who: is shown to those who wait.
         timeout_s: seconds to wait for others.
-        on_wait: is called with the name of the one who deploys at the moment.
+        on_wait: is called with the name of the one who holds it at the moment.
 
     Yields:
-        Whether somebody else deployed meanwhile.
+        Whether somebody else held it first.
 
     Raises:
         DeployError: the others did not end in time.
     """
-    check_name(function)
     channel = connection.client.get_transport().open_session()  # type: ignore[union-attr]
     with channel:
         channel.settimeout(timeout_s + 30)
-        words = ("sh", "-c", _SCRIPT, "lock", f"{STATE_DIR}/lock", function, who, f"{timeout_s:.0f}")
+        words = ("sh", "-c", _SCRIPT, "lock", f"{STATE_DIR}/lock", lock, who, f"{timeout_s:.0f}")
         channel.exec_command(quote(*words))
-        waited = _wait(channel, function, timeout_s, on_wait)
+        waited = _wait(channel, connection.node, timeout_s, on_wait)
         yield waited
 
 
-def _wait(channel: paramiko.Channel, function: str, timeout_s: float, on_wait: Callable[[str], None]) -> bool:
+def _wait(channel: paramiko.Channel, node: str, timeout_s: float, on_wait: Callable[[str], None]) -> bool:
     answers = channel.makefile("r")
     began = time.monotonic()
     line = str(answers.readline()).strip()
@@ -69,10 +78,9 @@ def _wait(channel: paramiko.Channel, function: str, timeout_s: float, on_wait: C
         return bool(holder)
     if holder:
         raise DeployError(
-            f"{function} is being deployed by {holder}, who did not end within {timeout_s:.0f} s.",
-            "Try again later.",
+            f"{node} is busy for {holder}, who did not end within {timeout_s:.0f} s.", "Try again later."
         )
     said = channel.makefile_stderr("r").read()
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     reason = " ".join(text.split()) or f"no answer after {time.monotonic() - began:.0f} s"
-    raise DeployError(f"The lock for {function} could not be taken on the manager: {reason}.")
+    raise DeployError(f"{node}: the lock could not be taken: {reason}.")

@@ -261,12 +261,13 @@ def run_git(
 
 
 def what_was_said(text: str) -> str:
-    """Return the line that tells most: the first that git marks as fatal or an error, or the last."""
+    """Return the line of git's errors that tells most, without a full stop."""
     lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
     marked = [
         line.partition(": ")[2] for line in lines if line.startswith(("fatal:", "error:", "remote: fatal:"))
     ]
-    return marked[0] if marked else (lines[-1] if lines else "")
+    telling = [line for line in marked if not line.startswith("Could not read from remote")]
+    return (telling or lines or [""])[0]
 
 
 def _author(folder: Path) -> list[str]:

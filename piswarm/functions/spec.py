@@ -34,7 +34,6 @@ _WITHOUT_EFFECT = {
     "platforms": "images are built for the nodes that the cluster has",
     "copy": "only the handler's folder is built",
 }
-DOCKERFILE = "dockerfile"
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ class Template:
 
     @property
     def dockerfile(self) -> str:
-        """Return the Dockerfile that builds a function; its context is the function's folder."""
-        return (self.directory / "Dockerfile").read_text()
+        """Return the Dockerfile that builds a function from its folder; empty where the folder has its own."""
+        file = self.directory / "Dockerfile"
+        return file.read_text() if file.is_file() else ""
 
     def skeleton(self) -> Mapping[str, str]:
         """Return the files that a new function starts with, by name."""

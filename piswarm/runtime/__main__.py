@@ -1,4 +1,4 @@
-"""`python3 -m piswarm.runtime FOLDER` serves the function whose `handler.py` is in FOLDER."""
+"""`python3 -m piswarm.runtime FOLDER` serves the function in FOLDER: its `handler.py`, or any program."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import os
 import sys
 from pathlib import Path
 
-from piswarm.runtime.app import App
+from piswarm.runtime.app import App, Callee
 from piswarm.runtime.handler import HandlerError, load_handler
 from piswarm.runtime.output import separate_requests
+from piswarm.runtime.process import Process
 from piswarm.runtime.server import serve
 from piswarm.runtime.settings import RuntimeSettings, SettingError
+
+
+def _callee(settings: RuntimeSettings, arguments: list[str]) -> Callee:
+    if settings.process:
+        return Process(settings)
+    separate_requests()
+    return load_handler(Path(arguments[0] if arguments else "function").resolve(), settings)
 
 
 def main(arguments: list[str]) -> int:
     """Serve until told to stop; return the exit code."""
     try:
         settings = RuntimeSettings.from_environment(os.environ)
-        separate_requests()
-        handler = load_handler(Path(arguments[0] if arguments else "function").resolve(), settings)
-        serve(App(handler, settings), settings)
+        serve(App(_callee(settings, arguments), settings), settings)
     except (HandlerError, SettingError, OSError) as error:
         sys.stderr.write(f"piswarm.runtime: {error}\n")
         return 1

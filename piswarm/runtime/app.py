@@ -10,15 +10,32 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from piswarm.runtime.handler import Handler
 from piswarm.runtime.messages import Answer, Headers, Request, sentence
 from piswarm.runtime.settings import RuntimeSettings
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
+
+
+class Callee(Protocol):
+    """What answers requests: a handler, or a program."""
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether it answers on the event loop; otherwise, in a thread."""
+
+    @property
+    def timeout_status(self) -> int:
+        """Return the status for callers whose request took too long."""
+
+    def call(self, request: Request) -> Answer:
+        """Answer `request`, in the calling thread."""
+
+    async def call_async(self, request: Request) -> Answer:
+        """Answer `request`, on the event loop."""
 
 
 class _CallerLeftError(Exception):
@@ -33,7 +50,7 @@ class App:
     """Serves one function.
 
     Args:
-        handler: what answers the requests.
+        callee: what answers the requests.
         settings: limits and time-outs.
 
     Attributes:
@@ -41,9 +58,9 @@ class App:
             while requests are still answered.
     """
 
-    def __init__(self, handler: Handler, settings: RuntimeSettings) -> None:
+    def __init__(self, callee: Callee, settings: RuntimeSettings) -> None:
         self.draining = False
-        self._handler = handler
+        self._callee = callee
         self._settings = settings
         self._inflight = 0
         self._version = {"x-piswarm-version": settings.version} if settings.version else {}
@@ -114,14 +131,14 @@ class App:
         if not limit_s:
             return await call
         try:
-            return await asyncio.wait_for(call if self._handler.is_async else asyncio.shield(call), limit_s)
+            return await asyncio.wait_for(call if self._callee.is_async else asyncio.shield(call), limit_s)
         except TimeoutError:
-            return sentence(504, f"The function took longer than {limit_s:g} s.")
+            return sentence(self._callee.timeout_status, f"The function took longer than {limit_s:g} s.")
 
     def _call(self, request: Request) -> asyncio.Future[Answer]:
-        if self._handler.is_async:
-            return asyncio.ensure_future(self._handler.call_async(request))
-        return asyncio.get_running_loop().run_in_executor(self._threads, self._handler.call, request)
+        if self._callee.is_async:
+            return asyncio.ensure_future(self._callee.call_async(request))
+        return asyncio.get_running_loop().run_in_executor(self._threads, self._callee.call, request)
 
     def _one_less(self, call: asyncio.Future[Answer]) -> None:
         self._inflight -= 1

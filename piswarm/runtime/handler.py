@@ -58,6 +58,8 @@ class Handler:
         settings: how the runtime serves.
     """
 
+    timeout_status = 504
+
     def __init__(self, handle: Callable[..., Any], settings: RuntimeSettings) -> None:
         self._handle = handle
         self._settings = settings

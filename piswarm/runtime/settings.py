@@ -10,6 +10,9 @@
 | `write_timeout`   | 30s        | time for open requests to end after the linger                       |
 | `linger`          | 3s         | time to go on serving after SIGTERM, until callers know              |
 | `content_type`    | text/plain | media type of text                                                   |
+| `fprocess`        |            | program that answers each request in place of `handler.py`           |
+| `combine_output`  | true       | the program's standard error is part of its answer                   |
+| `cgi_headers`     | true       | the program finds the request in its environment                     |
 | `RAW_BODY`        | false      | give the body to `handle(req)` as bytes                              |
 | `PISWARM_VERSION` |            | named by `/_/health`, so that a deploy sees which version answers    |
 | `suppress_lock`   | false      | do not keep the file `/tmp/.lock` while ready                        |
@@ -48,6 +51,9 @@ class RuntimeSettings:
     write_timeout_s: float = 30.0
     linger_s: float = 3.0
     content_type: str = TEXT
+    process: str = ""
+    combine_output: bool = True
+    cgi_headers: bool = True
     raw_body: bool = False
     suppress_lock: bool = False
     version: str = ""
@@ -78,6 +84,9 @@ class RuntimeSettings:
             write_timeout_s=read("write_timeout", seconds, cls.write_timeout_s),
             linger_s=read("linger", seconds, cls.linger_s),
             content_type=read("content_type", str, cls.content_type),
+            process=read("fprocess", str, environment.get("function_process", cls.process)),
+            combine_output=read("combine_output", _truth, cls.combine_output),
+            cgi_headers=read("cgi_headers", _truth, cls.cgi_headers),
             raw_body=read("RAW_BODY", _truth, cls.raw_body),
             suppress_lock=read("suppress_lock", _truth, cls.suppress_lock),
             version=read("PISWARM_VERSION", str, cls.version),

@@ -196,3 +196,66 @@ def test_what_makes_serving_impossible_is_said_in_one_line(environment, message,
     assert ended.returncode == 1
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+PROGRAM = """
+import os, sys
+body = sys.stdin.buffer.read()
+if body == b"fail":
+    sys.exit(f"no good: {os.environ['Http_Method']}")
+if body == b"sleep":
+    import time
+    time.sleep(60)
+print(body.decode(), *(os.environ.get(name) for name in sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    variables = "Http_Method Http_Path Http_Query Http_X_Test Http_Content_Length"
+    return f"{sys.executable} {tmp_path / 'program.py'} {variables}"
+
+
+def test_any_program_answers_requests(serve, program):
+    with serve("", fprocess=program) as served:
+        status, body, headers = served.ask(
+            b"hi", method="PUT", path="/a?b=c", headers={"X-Test": "yes", "Content-Type": "text/x-test"}
+        )
+        assert (status, body) == (200, b"hi PUT /a b=c yes 2\n")
+        assert headers["content-type"] == "text/x-test"
+        assert served.ask(method="OPTIONS")[0] == 405
+
+
+def test_a_program_that_fails_is_told_with_its_output(serve, program):
+    with serve("", fprocess=program) as served:
+        assert served.ask(b"fail")[:2] == (500, b"exit status 1\nno good: POST\n")
+        assert served.ask(b"ok")[0] == 200
+
+
+def test_a_program_that_takes_too_long_is_killed(serve, program):
+    with serve("", fprocess=program, exec_timeout="300ms") as served:
+        assert served.ask(b"sleep")[0] == 408
+        left = subprocess.run(
+            ["ps", "--ppid", str(served.process.pid), "-o", "pid="],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert left.stdout.split() == []
+
+
+def test_a_program_that_is_not_there_is_told(serve):
+    with serve("", fprocess="/no/such/program") as served:
+        status, body, _ = served.ask(b"")
+        assert (status, body) == (
+            500,
+            b"The function failed: /no/such/program cannot be started: No such file or directory.\n",
+        )
+
+
+def test_programs_answer_at_the_same_time(serve, program):
+    with serve("", fprocess=program) as served, ThreadPoolExecutor(6) as callers:
+        words = [f"w{number}" for number in range(12)]
+        answers = list(callers.map(lambda word: served.ask(word.encode())[1].split()[0].decode(), words))
+    assert answers == words
