@@ -10,7 +10,7 @@ from dataclasses import replace
 from piswarm.cluster.links import Link, default_interfaces, read_links
 from piswarm.cluster.mdns import asking
 from piswarm.cluster.neighbours import read_neighbours
-from piswarm.cluster.sighting import OTHER, Sighting, merge_sightings
+from piswarm.cluster.sighting import Sighting, merge_sightings
 from piswarm.cluster.sweep import sweep_ssh
 
 __all__ = ["Sighting", "default_interfaces", "discover", "look_around", "merge_sightings"]
@@ -20,7 +20,7 @@ QUIET_S = 1.0
 
 
 def discover(interfaces: Iterable[str], time_s: float = DISCOVERY_TIME_S) -> list[Sighting]:
-    """Look for nodes: what looks like a Raspberry Pi, and members of clusters.
+    """Look for what may be a node: Raspberry Pis, members of clusters, computers that announce themselves.
 
     Phones, printers and televisions answer, too; `look_around` tells of them.
 
@@ -34,7 +34,7 @@ def discover(interfaces: Iterable[str], time_s: float = DISCOVERY_TIME_S) -> lis
     Raises:
         DiscoveryError: an interface does not exist or cannot be used.
     """
-    return [one for one in look_around(interfaces, time_s=time_s) if one.kind != OTHER]
+    return [one for one in look_around(interfaces, time_s=time_s) if one.may_be_node]
 
 
 def look_around(

@@ -32,7 +32,7 @@ from zeroconf import (  # type: ignore[attr-defined]
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from piswarm.cluster.links import Link
-from piswarm.cluster.sighting import Sighting
+from piswarm.cluster.sighting import LIKELY_NAME, REVERSE_LOOKUP, Sighting
 from piswarm.errors import DiscoveryError
 
 SERVICE_TYPES = ("_workstation._tcp.local.", "_ssh._tcp.local.", "_piswarm._tcp.local.")
@@ -120,9 +120,9 @@ class _Search(RecordUpdateListener):
             if record.name.lower() not in self._asked:
                 continue
             if isinstance(record, DNSPointer):
-                self._saw(_host(record.alias), _reversed_address(record.name), "reverse-lookup")
+                self._saw(_host(record.alias), _reversed_address(record.name), REVERSE_LOOKUP)
             elif isinstance(record, DNSAddress) and record.type == _A:
-                self._saw(_host(record.name), str(IPv4Address(record.address)), "likely-name")
+                self._saw(_host(record.name), str(IPv4Address(record.address)), LIKELY_NAME)
 
     def _ask_all(self, *, direct: bool) -> None:
         # The first time for answers to us alone, as RFC 6762 section 5.4 wants it; later for answers to all,

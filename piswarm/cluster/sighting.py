@@ -9,6 +9,10 @@ from functools import reduce
 from ipaddress import IPv4Address
 
 RASPBERRY_PI, MEMBER, OTHER = "raspberry-pi", "member", "other"
+REVERSE_LOOKUP, LIKELY_NAME, SSH_PORT = "reverse-lookup", "likely-name", "ssh-port"
+
+_COMPUTER_SERVICES = {"_workstation._tcp", "_ssh._tcp", "_piswarm._tcp"}
+_OVER_MDNS = _COMPUTER_SERVICES | {REVERSE_LOOKUP, LIKELY_NAME}
 
 # Raspberry Pi's own blocks in the IEEE's lists (24, 28 and 36 bits).
 _PI_PREFIXES = (
@@ -59,6 +63,11 @@ class Sighting:
         )
 
     @property
+    def may_be_node(self) -> bool:
+        """Return whether it may be worth a login: no phone, printer or television."""
+        return self.kind != OTHER or SSH_PORT in self.seen_by or bool(_COMPUTER_SERVICES & {*self.seen_by})
+
+    @property
     def kind(self) -> str:
         """Return `member` for a node of a cluster, `raspberry-pi`, or `other`."""
         if self.cluster:
@@ -69,8 +78,8 @@ class Sighting:
 def merge_sightings(sightings: Iterable[Sighting]) -> list[Sighting]:
     """Join what was seen of the same node: by MAC address, by an address, or by the host name.
 
-    A board with Ethernet and Wi-Fi has two addresses but one name: on one link, mDNS lets no two nodes
-    have the same.
+    A board with Ethernet and Wi-Fi has two addresses but one name: mDNS lets no two nodes on a link have
+    the same. Names that come from elsewhere prove nothing.
 
     Returns:
         Each node once, sorted by name, pi2 before pi10; sightings without an address are left out.
@@ -90,8 +99,12 @@ def _is_same(one: Sighting, other: Sighting) -> bool:
     return bool(
         (one.mac and one.mac == other.mac)
         or set(one.addresses) & set(other.addresses)
-        or one.name.lower() == other.name.lower()
+        or (one.name.lower() == other.name.lower() and _has_mdns_name(one) and _has_mdns_name(other))
     )
+
+
+def _has_mdns_name(sighting: Sighting) -> bool:
+    return bool(_OVER_MDNS & {*sighting.seen_by})
 
 
 def _join(one: Sighting, other: Sighting) -> Sighting:

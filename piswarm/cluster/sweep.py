@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from piswarm.cluster.links import Link
-from piswarm.cluster.sighting import Sighting
+from piswarm.cluster.sighting import SSH_PORT, Sighting
 
 ANSWER_TIMEOUT_S = 1.5
 # Below the 256 files that macOS lets a process have open.
@@ -31,7 +31,7 @@ async def sweep_ssh(
         async with gate:
             banner = await read_banner(address, port, source)
         if banner:
-            on_sighting(Sighting(address, (address,), seen_by=("ssh-port",), banner=banner))
+            on_sighting(Sighting(address, (address,), seen_by=(SSH_PORT,), banner=banner))
 
     async with asyncio.TaskGroup() as knocking:
         for link in links:

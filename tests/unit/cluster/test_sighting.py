@@ -18,10 +18,16 @@ def test_what_several_services_tell_of_one_node_is_one_node():
 
 
 def test_a_board_with_ethernet_and_wifi_is_one_node_by_its_name():
-    wired = Sighting("pi1", ("10.0.0.11",), mac=MAC)
-    wireless = Sighting("PI1", ("10.0.0.12",), mac=OTHER_MAC)
+    wired = Sighting("pi1", ("10.0.0.11",), mac=MAC, seen_by=("_workstation._tcp",))
+    wireless = Sighting("PI1", ("10.0.0.12",), mac=OTHER_MAC, seen_by=("reverse-lookup",))
     (merged,) = merge_sightings([wireless, wired])
     assert merged.addresses == ("10.0.0.11", "10.0.0.12")
+
+
+def test_a_new_card_with_the_name_of_a_recorded_node_is_another_node():
+    recorded = Sighting("pi1", ("10.0.0.11",), seen_by=("recorded",))
+    fresh = Sighting("pi1", ("10.0.0.12",), mac=MAC, seen_by=("_workstation._tcp",))
+    assert merge_sightings([recorded, fresh]) == [recorded, fresh]
 
 
 def test_a_node_that_got_another_address_is_one_node_by_its_mac():
@@ -86,3 +92,16 @@ def test_without_an_address_there_is_nothing_to_reach():
 )
 def test_what_a_sighting_seems_to_be(sighting, kind):
     assert sighting.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("sighting", "worth_a_login"),
+    [
+        (Sighting("phone", ("10.0.0.1",), seen_by=("reverse-lookup",)), False),
+        (Sighting("pi1", ("10.0.0.1",), mac=MAC, seen_by=("reverse-lookup",)), True),
+        (Sighting("nuc", ("10.0.0.1",), seen_by=("_workstation._tcp", "reverse-lookup")), True),
+        (Sighting("10.0.0.1", ("10.0.0.1",), seen_by=("ssh-port",)), True),
+    ],
+)
+def test_what_may_be_a_node(sighting, worth_a_login):
+    assert sighting.may_be_node == worth_a_login
