@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from piswarm.cli import context
-from piswarm.errors import ConfigError
-from piswarm.secret import Secret
+from piswarm.cli import context, passwords
+from piswarm.console import Console
 
 if TYPE_CHECKING:
     from piswarm.cluster.init import InitResult
@@ -29,7 +28,7 @@ def init(
         list[str] | None, typer.Option("--interface", help="Network interface to look on.")
     ] = None,
     lab: Annotated[bool, typer.Option("--lab", help="Use the simulated Pis of 'piswarm lab up'.")] = False,
-    user: Annotated[str, typer.Option("--user", help="Login user on the nodes.")] = "pi",
+    user: Annotated[str, typer.Option("--user", help="Login user on the nodes (default: pi).")] = "",
     password_file: Annotated[
         Path | None,
         typer.Option("--password-file", help="SSH password; in a second line sudo's, if it differs."),
@@ -66,29 +65,28 @@ def init(
     from piswarm.cluster.site import InitOptions  # noqa: PLC0415
 
     console, settings = context.console(as_json), context.settings()
-    password, sudo_password = _passwords(password_file)
+    known = passwords.read(password_file, settings)
     options = InitOptions(
         cluster=context.options().cluster or settings.chosen_cluster or "home",
         nodes=tuple(node or ()),
         interfaces=tuple(interface or ()),
         user=user,
-        password=password or settings.password,
-        sudo_password=sudo_password or settings.sudo_password,
+        password=known.ssh,
+        sudo_password=known.sudo,
         managers=managers,
-        docker_source=docker_source or "docker",
-        base_image=base_image or InitOptions.base_image,
+        docker_source=docker_source,
+        base_image=base_image,
         image_arch=image_arch,
         ca_bundle=ca_bundle,
         yes=yes,
         dry_run=dry_run,
     )
     if lab:
-        options = _for_lab(options, base_image, docker_source)
-    result = initialise(options, settings, console)
-    console.result(_document(result), _text(result))
+        options = _for_lab(options)
+    show_result(initialise(options, settings, console), console)
 
 
-def _for_lab(options: InitOptions, base_image: str, docker_source: str) -> InitOptions:
+def _for_lab(options: InitOptions) -> InitOptions:
     """Name what the lab knows of itself: interface, user, password and base image."""
     from dataclasses import replace  # noqa: PLC0415
 
@@ -102,21 +100,14 @@ def _for_lab(options: InitOptions, base_image: str, docker_source: str) -> InitO
         user=facts.user,
         password=facts.password,
         sudo_password=facts.password,
-        docker_source=docker_source or "distro",
-        base_image=base_image or facts.base_image,
+        docker_source=options.docker_source or "distro",
+        base_image=options.base_image or facts.base_image,
     )
 
 
-def _passwords(file: Path | None) -> tuple[Secret | None, Secret | None]:
-    if file is None:
-        return None, None
-    try:
-        lines = file.read_text().splitlines()
-    except OSError as error:
-        raise ConfigError(f"The password file {file} cannot be read ({error.strerror}).") from error
-    if not lines or not lines[0]:
-        raise ConfigError(f"The password file {file} is empty.", "Its first line is the SSH password.")
-    return Secret(lines[0]), Secret(lines[1]) if len(lines) > 1 and lines[1] else None
+def show_result(result: InitResult, console: Console) -> None:
+    """Give what came of it."""
+    console.result(_document(result), _text(result))
 
 
 def _document(result: InitResult) -> dict[str, object]:

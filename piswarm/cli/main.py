@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from piswarm import __version__
-from piswarm.cli import context, discover, functions, init, lab, status
+from piswarm.cli import context, discover, doctor, functions, init, lab, node, reset, status
 from piswarm.errors import EXIT_BUG, EXIT_INTERRUPTED, PiswarmError
 
 app = typer.Typer(
@@ -21,10 +21,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-init.register(app)
-discover.register(app)
-functions.register(app)
-status.register(app)
+
+for command in (init, discover, status, doctor, functions, reset):
+    command.register(app)
+app.add_typer(node.app, name="node")
 app.add_typer(lab.app, name="lab")
 
 

@@ -32,42 +32,32 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Give the result
         console.warn("Not everything runs as it should; 'piswarm doctor' tells why.")
 
 
-def _document(seen: ClusterStatus) -> dict[str, object]:
-    return {
-        "version": 1,
-        "cluster": seen.cluster.name,
-        "healthy": seen.healthy,
-        "gateway": seen.cluster.gateway_url,
-        "user": seen.cluster.gateway_credentials[0],
-        "credentials_file": str(seen.cluster.directory / "credentials.json"),
-        "nodes": [
-            {
-                "name": node.record.name,
-                "address": node.record.address,
-                "role": node.member.role if node.member else node.record.role,
-                "leader": bool(node.member and node.member.leader),
-                "state": node.state,
-                "arch": node.record.arch,
-                "model": node.record.model,
-                "memory_mb": node.record.memory_mb,
-            }
-            for node in seen.nodes
-        ],
-        "services": {
-            name: {"running": run, "wanted": wanted} for name, (run, wanted) in seen.services.items()
-        },
-    }
+def node_documents(seen: ClusterStatus) -> list[dict[str, object]]:
+    """Return the nodes as plain data, for JSON."""
+    return [
+        {
+            "name": node.record.name,
+            "address": node.record.address,
+            "role": node.role,
+            "leader": bool(node.member and node.member.leader),
+            "state": node.state,
+            "arch": node.record.arch,
+            "model": node.record.model,
+            "memory_mb": node.record.memory_mb,
+        }
+        for node in seen.nodes
+    ]
 
 
-def _text(seen: ClusterStatus) -> str:
-    nodes = context.console().table(
+def node_table(seen: ClusterStatus) -> str:
+    """Return the nodes as a table, for people."""
+    return context.console().table(
         ("NODE", "ADDRESS", "ROLE", "STATE", "ARCH", "MEMORY", "MODEL"),
         [
             (
                 node.record.name,
                 node.record.address,
-                f"{node.member.role if node.member else node.record.role}"
-                f"{' (leader)' if node.member and node.member.leader else ''}",
+                f"{node.role} (leader)" if node.member and node.member.leader else node.role,
                 node.state,
                 node.record.arch,
                 f"{node.record.memory_mb} MiB",
@@ -76,12 +66,30 @@ def _text(seen: ClusterStatus) -> str:
             for node in seen.nodes
         ],
     )
+
+
+def _document(seen: ClusterStatus) -> dict[str, object]:
+    return {
+        "version": 1,
+        "cluster": seen.cluster.name,
+        "healthy": seen.healthy,
+        "gateway": seen.cluster.gateway_url,
+        "user": seen.cluster.gateway_credentials[0],
+        "credentials_file": str(seen.cluster.directory / "credentials.json"),
+        "nodes": node_documents(seen),
+        "services": {
+            name: {"running": run, "wanted": wanted} for name, (run, wanted) in seen.services.items()
+        },
+    }
+
+
+def _text(seen: ClusterStatus) -> str:
     services = context.console().table(
         ("SERVICE", "RUNNING"),
         [(name, f"{run} of {wanted}") for name, (run, wanted) in sorted(seen.services.items())],
     )
     return (
-        f"{nodes}\n\n{services}\n\n"
+        f"{node_table(seen)}\n\n{services}\n\n"
         f"gateway   {seen.cluster.gateway_url}/ui/\n"
         f"login     user {seen.cluster.gateway_credentials[0]}, "
         f"password in {seen.cluster.directory / 'credentials.json'}"

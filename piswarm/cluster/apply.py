@@ -99,6 +99,11 @@ def _run_inventory(
             "docker_codename": node.facts.os_codename,
             "trust_docker_config_file": str(docker_config) if node.role == "manager" else "",
             "mark_content": markers[node.name],
+            "note_original": {
+                "hostname": node.facts.hostname,
+                "docker": bool(node.facts.docker_package),
+                "docker_group": "docker" in node.facts.groups,
+            },
         }
         for node in nodes
     }

@@ -6,17 +6,22 @@ Pure: facts in, findings out. Each check is one function; `CHECKS` lists those t
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from piswarm.cluster.facts import Facts
+from piswarm.cluster.facts import Address, Facts
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 
 MAX_CLOCK_OFFSET_S = 10
 MIN_FREE_DISK_MB = 2048
 MIN_MEMORY_MB = 400
+MIN_PYTHON = (
+    3,
+    9,
+)  # https://docs.ansible.com/ansible/latest/reference_appendices/release_and_maintenance.html
 SUPPORTED_ARCHITECTURES = ("armhf", "arm64", "amd64")
 
 _THROTTLED_NOW = {
@@ -26,6 +31,10 @@ _THROTTLED_NOW = {
     3: "over the soft temperature limit",
 }
 _UNDERVOLTAGE_SINCE_BOOT = 1 << 16
+_MODULES_REMEDY = {
+    True: "Reboot it: it was updated, and the modules of the kernel that still runs are gone.",
+    False: "Install the kernel's extra modules (on old Ubuntu: linux-modules-extra-raspi) and reboot it.",
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,12 @@ _Check = Callable[[str, Facts], Finding | None]
 
 
 def check_nodes(
-    facts: Mapping[str, Facts], *, cluster: str, swarm_id: str = "", swarm_members: Sequence[str] = ()
+    facts: Mapping[str, Facts],
+    *,
+    cluster: str,
+    swarm_id: str = "",
+    swarm_members: Sequence[str] = (),
+    managers: Collection[str] = (),
 ) -> list[Finding]:
     """Check all nodes, each by itself and all together.
 
@@ -60,6 +74,7 @@ def check_nodes(
         cluster: name of the cluster that they are to form.
         swarm_id: ID of the cluster's Swarm, where there is one already.
         swarm_members: IDs of the nodes in that Swarm.
+        managers: names of the nodes that are managers, of which more is asked.
 
     Returns:
         All findings of all nodes, faults first.
@@ -70,8 +85,9 @@ def check_nodes(
         for node, one in facts.items()
         if (found := _foreign_swarm(node, one, cluster, swarm_id, swarm_members))
     ]
-    findings += _double_names(facts)
-    findings += _double_machine_ids(facts)
+    findings += [found for node in managers if node in facts for found in check_manager(node, facts[node])]
+    for together in _TOGETHER:
+        findings += together(facts)
     order = {FAULT: 0, WARNING: 1, OK: 2}
     return sorted(findings, key=lambda found: order[found.level])
 
@@ -80,6 +96,27 @@ def check_node(node: str, facts: Facts) -> list[Finding]:
     """Check what one node's facts can show; a node with nothing to say gives one `ok` finding."""
     findings = [found for check in CHECKS if (found := check(node, facts))]
     return findings or [Finding(OK, node, "node", _summary(facts))]
+
+
+def check_manager(node: str, facts: Facts) -> list[Finding]:
+    """Check what matters only for a node that is, or is to be, a manager."""
+    leased = [one for one in main_addresses(facts) if one.dhcp]
+    return [
+        Finding(
+            WARNING,
+            node,
+            "dhcp",
+            f"its address {one.address} is leased, and the Swarm would lose a manager whose address changes.",
+            f"Reserve it in your router: {one.address} for MAC address {facts.mac}.",
+        )
+        for one in leased[:1]
+    ]
+
+
+def main_addresses(facts: Facts) -> list[Address]:
+    """Return the node's addresses on the interface of its default route; all where there is no such route."""
+    main = [one for one in facts.addresses if one.interface == facts.default_interface]
+    return main or list(facts.addresses)
 
 
 def faults(findings: Iterable[Finding]) -> list[Finding]:
@@ -140,13 +177,25 @@ def _system(node: str, facts: Facts) -> Finding | None:
             f"it runs {facts.os_name or 'an unknown system'}; piswarm needs one that is made of Debian packages.",
             "Flash it with Raspberry Pi OS, Debian or Ubuntu.",
         )
+    return None
+
+
+def _python(node: str, facts: Facts) -> Finding | None:
     if not facts.python:
         return Finding(
             FAULT,
             node,
             "python",
             "it has no python3, which Ansible needs.",
-            "Run 'apt install python3' there.",
+            "Run 'sudo apt install python3' there.",
+        )
+    if _numbers(facts.python) < MIN_PYTHON:
+        return Finding(
+            FAULT,
+            node,
+            "python",
+            f"{facts.os_name} has Python {facts.python}; Ansible needs {'.'.join(map(str, MIN_PYTHON))} or newer.",
+            "Flash it with a current system.",
         )
     return None
 
@@ -172,13 +221,21 @@ def _memory_cgroup(node: str, facts: Facts) -> Finding | None:
 
 
 def _iptables(node: str, facts: Facts) -> Finding | None:
-    if "legacy" in facts.iptables and _kernel_number(facts.kernel) >= (6, 18):
+    if "legacy" in facts.iptables and _numbers(facts.kernel) >= (6, 18):
         return Finding(
             FAULT,
             node,
             "iptables-legacy",
             f"it uses {facts.iptables}, but kernel {facts.kernel} has no legacy tables any more.",
             "Run 'sudo update-alternatives --set iptables /usr/sbin/iptables-nft' there.",
+        )
+    if facts.has_root and facts.iptables and "nat" not in facts.iptables_tables:
+        return Finding(
+            FAULT,
+            node,
+            "iptables-nat",
+            f"kernel {facts.kernel} gives {facts.iptables} no table 'nat', without which Docker has no network.",
+            _MODULES_REMEDY[facts.reboot_required],
         )
     return None
 
@@ -190,7 +247,7 @@ def _vxlan(node: str, facts: Facts) -> Finding | None:
             node,
             "vxlan",
             f"kernel {facts.kernel} cannot make VXLAN links, which carry the traffic between nodes.",
-            "Install the kernel's extra modules (on old Ubuntu: linux-modules-extra-raspi) and reboot it.",
+            _MODULES_REMEDY[facts.reboot_required],
         )
     return None
 
@@ -288,14 +345,23 @@ def _power(node: str, facts: Facts) -> Finding | None:
     return None
 
 
-def _public_address(node: str, facts: Facts) -> Finding | None:
-    for entry in facts.addresses:
-        if entry.interface == facts.default_interface and ipaddress.ip_address(entry.address).is_global:
+def _address(node: str, facts: Facts) -> Finding | None:
+    own = [ipaddress.ip_address(one.address) for one in main_addresses(facts)]
+    if own and all(one.is_link_local for one in own):
+        return Finding(
+            FAULT,
+            node,
+            "link-local",
+            f"its address {own[0]} is one that it gave itself, because no router gave it any.",
+            "Check its cable or Wi-Fi and the router's DHCP, then reboot it.",
+        )
+    for one in own:
+        if one.is_global:
             return Finding(
                 FAULT,
                 node,
                 "public-address",
-                f"its address {entry.address} is a public one; Swarm's ports must not be open to the internet.",
+                f"its address {one} is a public one; Swarm's ports must not be open to the internet.",
                 "Put it behind a router, or give it a private address.",
             )
     return None
@@ -313,9 +379,42 @@ def _wireless(node: str, facts: Facts) -> Finding | None:
     return None
 
 
+def _reboot(node: str, facts: Facts) -> Finding | None:
+    if facts.reboot_required:
+        return Finding(
+            WARNING,
+            node,
+            "reboot",
+            "it was updated and waits for a reboot.",
+            "Run 'sudo reboot' there when it suits.",
+        )
+    return None
+
+
+def _swarm_state(node: str, facts: Facts) -> Finding | None:
+    swarm, own = facts.swarm, [one.address for one in facts.addresses]
+    if swarm.state != "inactive" and swarm.address and own and swarm.address not in own:
+        return Finding(
+            FAULT,
+            node,
+            "address-changed",
+            f"its Swarm knows it at {swarm.address}, but its address is {main_addresses(facts)[0].address} now.",
+            f"Reserve {swarm.address} for MAC address {facts.mac} in your router and reboot it.",
+        )
+    if swarm.state in {"error", "locked"}:
+        return Finding(
+            FAULT,
+            node,
+            "swarm-state",
+            f"its engine cannot take part in its Swarm (state '{swarm.state}').",
+            "See 'journalctl -u docker' there; 'docker swarm unlock' opens a locked one.",
+        )
+    return None
+
+
 CHECKS: tuple[_Check, ...] = (
-    _sudo, _architecture, _mixed_bits, _system, _memory_cgroup, _iptables, _vxlan, _page_size, _clock,
-    _disk, _memory, _busy, _power, _public_address, _wireless,
+    _sudo, _architecture, _mixed_bits, _system, _python, _memory_cgroup, _iptables, _vxlan, _page_size,
+    _clock, _disk, _memory, _busy, _reboot, _power, _address, _wireless, _swarm_state,
 )  # fmt: skip
 
 
@@ -367,14 +466,76 @@ def _double_machine_ids(facts: Mapping[str, Facts]) -> list[Finding]:
     ]
 
 
+def _two_swarms(facts: Mapping[str, Facts]) -> list[Finding]:
+    swarms: dict[str, list[str]] = {}
+    for node, one in facts.items():
+        if one.swarm.is_manager and one.swarm.cluster_id:
+            swarms.setdefault(one.swarm.cluster_id, []).append(node)
+    if len(swarms) < 2:
+        return []
+    told = "; ".join(f"{_listed(nodes)} of Swarm {swarm[:12]}" for swarm, nodes in swarms.items())
+    return [
+        Finding(
+            FAULT,
+            "",
+            "two-swarms",
+            f"there are managers of {len(swarms)} different Swarms: {told}.",
+            "Run 'docker swarm leave --force' on those whose Swarm is not needed, or leave them out.",
+        )
+    ]
+
+
+def _time_sync(facts: Mapping[str, Facts]) -> list[Finding]:
+    # One finding for all: what keeps one from the time, keeps most often all from it.
+    alone = [node for node, one in facts.items() if not one.ntp_synchronized]
+    if not alone:
+        return []
+    return [
+        Finding(
+            WARNING,
+            "",
+            "time-sync",
+            f"the clock of {_listed(alone)} is not kept right over the network (NTP); "
+            "certificates fail on clocks that are far off.",
+            "Run 'sudo timedatectl set-ntp true' there; the router must let UDP port 123 out.",
+        )
+    ]
+
+
+def _subnets(facts: Mapping[str, Facts]) -> list[Finding]:
+    networks: dict[str, list[str]] = {}
+    for node, one in facts.items():
+        for address in main_addresses(one)[:1]:
+            network = ipaddress.ip_network((address.address, address.prefix), strict=False)
+            networks.setdefault(str(network), []).append(node)
+    if len(networks) < 2:
+        return []
+    told = "; ".join(f"{_listed(nodes)} on {network}" for network, nodes in networks.items())
+    return [
+        Finding(
+            WARNING,
+            "",
+            "subnets",
+            f"the nodes are on different networks: {told}.",
+            "Best have all on one; else what is between must let TCP 2377 and 7946, UDP 7946 and 4789 through.",
+        )
+    ]
+
+
+_TOGETHER: tuple[Callable[[Mapping[str, Facts]], list[Finding]], ...] = (
+    _double_names, _double_machine_ids, _two_swarms, _time_sync, _subnets,
+)  # fmt: skip
+
+
 def _summary(facts: Facts) -> str:
     board = facts.model or "board without a name"
     return f"{board}, {facts.arch}, {facts.memory_mb} MiB, {facts.os_name}"
 
 
-def _kernel_number(release: str) -> tuple[int, int]:
-    parts = release.split(".")
-    try:
-        return int(parts[0]), int(parts[1])
-    except (IndexError, ValueError):
-        return 0, 0
+def _listed(nodes: Sequence[str]) -> str:
+    return nodes[0] if len(nodes) == 1 else f"{', '.join(nodes[:-1])} and {nodes[-1]}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version, so that versions can be compared."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])

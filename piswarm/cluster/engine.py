@@ -19,6 +19,7 @@ from docker.transport.sshconn import SSHConnectionPool
 
 from piswarm.cluster.connect import Connection
 from piswarm.errors import SwarmError
+from piswarm.secret import Secret
 
 ENGINE_TIMEOUT_S = 60
 _OLDEST_API = "1.41"
@@ -53,6 +54,17 @@ class Engine(docker.APIClient):
         self.mount("http://", _ChannelAdapter(connection.client, timeout_s))
         newest = self.version(api_version=False)["ApiVersion"]
         self._version = min(newest, _NEWEST_API, key=_as_numbers)
+
+    def use_registry(self, address: str, user: str, password: Secret) -> None:
+        """Let services pull from a registry with this user and password.
+
+        Args:
+            address: the registry's name and port.
+            user: user.
+            password: password; it goes in a header of the requests that create services.
+        """
+        entry = {"username": user, "password": password.reveal(), "serveraddress": address}
+        self._auth_configs.add_auth(address, entry)
 
 
 @contextmanager

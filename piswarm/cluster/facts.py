@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from cryptography import x509
+
 from piswarm.errors import ProvisionError
 
 
@@ -90,6 +92,7 @@ class Facts:
         undervoltage: whether the voltage sensor raises its alarm.
         reboot_required: whether the system asks for a reboot.
         sudo: `root`, `free`, `password`, `asks`, `wrong`, `denied` or `missing`.
+        certificate_until: when the node's Swarm certificate ends, in seconds since 1970; 0 where not known.
         marker: what piswarm wrote on the node when it was last provisioned.
     """
 
@@ -131,6 +134,7 @@ class Facts:
     undervoltage: bool = False
     reboot_required: bool = False
     sudo: str = ""
+    certificate_until: int = 0
     marker: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -211,6 +215,7 @@ def read_probe(output: str, *, our_time: float) -> Facts:
         undervoltage=single.get("undervoltage") == "1",
         reboot_required=single.get("reboot_required") == "yes",
         sudo=single.get("sudo", ""),
+        certificate_until=_certificate_end(single.get("swarm_certificate", "")),
         marker=_json_object(single.get("cluster_marker", "")),
     )
 
@@ -248,6 +253,13 @@ def _swarm(text: str) -> SwarmFacts:
         address=info.get("NodeAddr", ""),
         managers=tuple(entry["Addr"] for entry in info.get("RemoteManagers") or ()),
     )
+
+
+def _certificate_end(text: str) -> int:
+    if not text:
+        return 0
+    certificate = x509.load_pem_x509_certificate(text.replace("|", "\n").encode())
+    return int(certificate.not_valid_after_utc.timestamp())
 
 
 def _json_object(text: str) -> dict[str, Any]:

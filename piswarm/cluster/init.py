@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from piswarm.cluster import stack
+from piswarm.cluster import mesh, stack, swarm
 from piswarm.cluster.access import open_nodes
 from piswarm.cluster.apply import apply_plan
 from piswarm.cluster.checks import Finding
+from piswarm.cluster.engine import engine_of
 from piswarm.cluster.fleet import Fleet
-from piswarm.cluster.inventory import PLATFORMS, Cluster, NodeRecord, save_cluster
+from piswarm.cluster.inventory import PLATFORMS, REGISTRY, Cluster, NodeRecord, save_cluster
 from piswarm.cluster.observe import Observation, check, find_nodes, observe
 from piswarm.cluster.plan import Plan, Wish, plan_cluster
 from piswarm.cluster.site import InitOptions, Site, open_site
@@ -46,6 +47,7 @@ def initialise(options: InitOptions, settings: Settings, console: Console) -> In
         SwarmError: the Swarm, the registry or the gateway did not become healthy.
         UsageError: an answer is needed and nobody can be asked.
     """
+    options = options.completed(settings)
     options.check()
     sightings = find_nodes(options, settings, console)
     with (
@@ -63,8 +65,9 @@ def initialise(options: InitOptions, settings: Settings, console: Console) -> In
             _agree(plan, site)
             fleet = _fleet(site, plan, seen)
             apply_plan(site, plan, cluster, release, fleet)
-            _verify(cluster, fleet, console)
+            _verify(plan, cluster, fleet, console)
         save_cluster(settings, cluster)
+        options.record(site.directory)
         missing = {node: error.message for node, error in seen.unreachable.items()}
         _all_or_partial(site, missing | (fleet.failures if plan.steps else {}))
         return InitResult(plan, tuple(findings), cluster, changed=bool(plan.steps))
@@ -105,11 +108,22 @@ def _fleet(site: Site, plan: Plan, seen: Observation) -> Fleet:
     return Fleet(connections, plan.nodes[0].name, site.console)
 
 
-def _verify(cluster: Cluster, fleet: Fleet, console: Console) -> None:
+def _verify(plan: Plan, cluster: Cluster, fleet: Fleet, console: Console) -> None:
     with console.step("Gateway answers"):
         for node in cluster.managers:
             if node.name in fleet.healthy:
                 stack.wait_for_gateway(node.address)
+    if len(fleet.healthy) > 1:
+        with (
+            console.step("Nodes reach each other over the overlay network"),
+            engine_of(fleet[plan.nodes[0].name]) as engine,
+        ):
+            engine.use_registry(REGISTRY, *cluster.registry_credentials)
+            mesh.raise_gaps(
+                mesh.overlay_gaps(
+                    engine, [fleet[node] for node in fleet.healthy], swarm.function_base_image(engine)
+                )
+            )
 
 
 def _cluster(site: Site, plan: Plan, release: stack.Release, seen: Observation) -> Cluster:

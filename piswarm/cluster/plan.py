@@ -64,6 +64,11 @@ class SwarmMember:
     address: str = ""
     leader: bool = False
 
+    @property
+    def usable(self) -> bool:
+        """Return whether it is up and takes tasks."""
+        return self.state == "ready" and self.availability == "active"
+
 
 @dataclass(frozen=True)
 class SwarmView:

@@ -17,6 +17,8 @@ for table in nat filter mangle; do
   iptables -w 5 -t "$table" -S >/dev/null 2>&1 && say iptables_table "$table"
 done
 if [ "$(id -u)" = 0 ]; then
+  certificate=/var/lib/docker/swarm/certificates/swarm-node.crt
+  [ -f $certificate ] && say swarm_certificate "$(sed "/END CERTIFICATE/q" $certificate | tr "\n" "|")"
   if unshare --net ip link add vx0 type vxlan id 1 dstport 4789 2>/dev/null; then say vxlan yes; else say vxlan no; fi
 fi
 say cluster_marker "$(cat /etc/piswarm/node.json 2>/dev/null | tr -d "\n")"

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from piswarm.cluster import stack, trust
 from piswarm.cluster.connect import Login
 from piswarm.cluster.images import DEFAULT_BASE, read_base
-from piswarm.cluster.inventory import PLATFORMS, REGISTRY_HOST
+from piswarm.cluster.inventory import PLATFORMS, REGISTRY_HOST, write_file
 from piswarm.cluster.provision import playbooks_digest
 from piswarm.console import Console
 from piswarm.errors import UsageError
 from piswarm.secret import Secret
 from piswarm.settings import Settings
+
+_OPTIONS_FILE = "options.json"
+_USUAL: dict[str, Any] = {
+    "interfaces": (),
+    "user": "pi",
+    "docker_source": "docker",
+    "base_image": DEFAULT_BASE,
+    "image_arch": "",
+    "ca_bundle": None,
+    "managers": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -28,12 +41,13 @@ class InitOptions:
         cluster: name of the cluster.
         nodes: addresses or host names of nodes; empty to find them.
         interfaces: network interfaces to look on; empty for those of home networks.
-        user: login user on the nodes.
+        user: login user on the nodes; empty for the recorded one, or `pi`.
         password: SSH password, where known.
         sudo_password: sudo password, where it differs.
         managers: how many managers; 0 for the usual number.
-        docker_source: `docker` or `distro`.
-        base_image: image reference or root file system archive that all images start from.
+        docker_source: `docker` or `distro`; empty for the recorded one, or `docker`.
+        base_image: image reference or root file system archive that all images start from; empty for the
+            recorded one, or Docker Hub's Debian.
         image_arch: architecture of the images (Debian's word); empty for the first manager's own.
         ca_bundle: a file of certificate authorities that the nodes are to trust, too.
         yes: do not ask before changing nodes.
@@ -43,16 +57,32 @@ class InitOptions:
     cluster: str
     nodes: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()
-    user: str = "pi"
+    user: str = ""
     password: Secret | None = None
     sudo_password: Secret | None = None
     managers: int = 0
-    docker_source: str = "docker"
-    base_image: str = DEFAULT_BASE
+    docker_source: str = ""
+    base_image: str = ""
     image_arch: str = ""
     ca_bundle: Path | None = None
     yes: bool = False
     dry_run: bool = False
+
+    def completed(self, settings: Settings) -> InitOptions:
+        """Return the options with what was not said filled in: as the last time on this cluster, or as usual."""
+        try:
+            recorded = json.loads((settings.cluster_dir(self.cluster) / _OPTIONS_FILE).read_text())
+        except FileNotFoundError:
+            recorded = {}
+        said = {key: getattr(self, key) or recorded.get(key) or usual for key, usual in _USUAL.items()}
+        said["interfaces"] = tuple(said["interfaces"])
+        said["ca_bundle"] = Path(said["ca_bundle"]) if said["ca_bundle"] else None
+        return replace(self, **said)
+
+    def record(self, directory: Path) -> None:
+        """Keep what the next run on this cluster must not have to be told again; nothing secret is in it."""
+        kept = {key: getattr(self, key) for key in _USUAL}
+        write_file(directory / _OPTIONS_FILE, json.dumps(kept, indent=2, default=str) + "\n")
 
     def check(self) -> None:
         """Refuse options that cannot be meant.

@@ -201,7 +201,10 @@ def _service_state(engine: Engine, service: dict[str, Any]) -> tuple[str, str]:
 
 def _variables(engine: Engine, release: Release) -> dict[str, str]:
     """Create the Swarm secrets and return the stack file's variables."""
-    variables = {"PISWARM_RELEASE": release.digest}
+    variables = {
+        "PISWARM_RELEASE": release.digest,
+        "PISWARM_PYTHON3_IMAGE": release.images["python3"].reference,
+    }
     existing = {one["Spec"]["Name"] for one in engine.secrets(filters={"label": f"{RELEASE_LABEL}=secret"})}
     for key, content in release.secrets.items():
         name = _secret_name(key, content)

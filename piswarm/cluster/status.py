@@ -27,6 +27,11 @@ class NodeStatus:
     member: SwarmMember | None
 
     @property
+    def role(self) -> str:
+        """Return its role of now, or the recorded one when the Swarm does not know it."""
+        return self.member.role if self.member else self.record.role
+
+    @property
     def state(self) -> str:
         """Return `ready`, `drained`, `down`, … or `not in the Swarm`."""
         if self.member is None:
@@ -99,10 +104,7 @@ def read_status(cluster: Cluster) -> ClusterStatus:
     """
     with manager_of(cluster) as (connection, engine):
         view = swarm.read_swarm(engine)
-        services = {
-            one["Spec"]["Name"]: (one["ServiceStatus"]["RunningTasks"], one["ServiceStatus"]["DesiredTasks"])
-            for one in engine.services(status=True)
-        }
+        services = swarm.read_services(engine)
     nodes = tuple(NodeStatus(record, member_of(view, record)) for record in cluster.nodes)
     return ClusterStatus(cluster, nodes, services, connection.node)
 

@@ -13,6 +13,7 @@ from piswarm.cluster.engine import Engine
 from piswarm.cluster.plan import SwarmMember, SwarmView
 from piswarm.errors import SwarmError
 
+PYTHON3_LABEL = "piswarm.image.python3"
 RELEASE_LABEL = "piswarm.release"
 STACK = "piswarm"
 READY_TIMEOUT_S = 120.0
@@ -87,13 +88,19 @@ def join_swarm(node: Engine, token: str, manager_address: str, address: str) -> 
 
 
 def update_member(
-    engine: Engine, node_id: str, *, role: str | None = None, labels: Mapping[str, str] | None = None
+    engine: Engine,
+    node_id: str,
+    *,
+    role: str | None = None,
+    availability: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Change a node's role, add labels to it, or both; its other labels are kept."""
+    """Change a node's role or availability, or add labels to it; what is not named stays."""
     node = engine.inspect_node(node_id)
     specification = dict(node["Spec"])
     specification["Labels"] = {**(specification.get("Labels") or {}), **(labels or {})}
     specification["Role"] = role or specification["Role"]
+    specification["Availability"] = availability or specification["Availability"]
     if specification != node["Spec"]:
         engine.update_node(node_id, node["Version"]["Index"], specification)
 
@@ -166,6 +173,27 @@ def choose_address_pool(lan: Iterable[str]) -> str:
         f"Each address pool for the Swarm's networks ({', '.join(_POOLS)}) overlaps a network of the nodes.",
         "Use a smaller network for the nodes, for example 192.168.1.0/24.",
     )
+
+
+def read_services(engine: Engine) -> dict[str, tuple[int, int]]:
+    """Return how many tasks run and how many are wanted, by name of the service."""
+    return {
+        one["Spec"]["Name"]: (one["ServiceStatus"]["RunningTasks"], one["ServiceStatus"]["DesiredTasks"])
+        for one in engine.services(status=True)
+    }
+
+
+def function_base_image(engine: Engine) -> str:
+    """Return the image that Python functions start from; every node can pull it.
+
+    Raises:
+        SwarmError: the registry's service does not tell.
+    """
+    for service in engine.services(filters={"name": f"{STACK}_registry"}):
+        image = (service["Spec"].get("Labels") or {}).get(PYTHON3_LABEL)
+        if image:
+            return str(image)
+    raise SwarmError(f"There is no service {STACK}_registry.", "Run 'piswarm init' to start it.")
 
 
 def _running_release(engine: Engine) -> str:
