@@ -1,0 +1,234 @@
+"""Versions of a function: put live without a gap, taken back when they do not work, gone back to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.lab.laboratory import DEPLOY_WITHIN_S, Workplace, commit_all
+from tests.service.ports import free_port
+
+pytestmark = pytest.mark.lab
+
+NOTHING_TO_DO_WITHIN_S = 2.0
+ANSWER_WITHIN_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def project(cluster: Workplace, tmp_path_factory) -> Iterator[Path]:
+    """A function that is live and answers `one`."""
+    folder = tmp_path_factory.mktemp("project")
+    cluster.piswarm("new", "word", cwd=folder)
+    deploy(cluster, folder, "def handle(req):\n    print('one')\n")
+    yield folder
+    cluster.piswarm("remove", "word", "--yes")
+
+
+def test_the_same_commit_again_is_nothing_to_do(cluster: Workplace, project: Path):
+    began = time.monotonic()
+    outcome = cluster.piswarm("deploy", "word", "--json", cwd=project)
+    took_s = time.monotonic() - began
+    assert outcome.document()["changed"] is False
+    assert took_s <= NOTHING_TO_DO_WITHIN_S
+
+
+def test_a_new_version_takes_over_without_a_failed_request(cluster: Workplace, project: Path):
+    with calling(url(cluster, "word")) as answers:
+        deploy(cluster, project, "def handle(req):\n    return 'two'\n")
+        assert ask(cluster, "word") == "two"
+    assert set(answers) == {(200, "one\n"), (200, "two")}, answers
+
+
+@pytest.mark.parametrize(
+    ("handler", "requirements", "reason"),
+    [
+        ("def handle(req:\n", "", "'(' was never closed"),
+        ("def handle(req):\n    return req\n", "no-such-package-of-anybody", "no-such-package-of-anybody"),
+        ("import nothing_like_this\n", "", "No module named 'nothing_like_this'"),
+        (
+            "import time\ntime.sleep(1)\nraise SystemExit(3)\n",
+            "",
+            "handler.py cannot be loaded: SystemExit: 3",
+        ),
+    ],
+    ids=["syntax error", "unknown package", "import error", "exit at start"],
+)
+def test_a_version_that_does_not_work_leaves_the_one_before_alone(
+    cluster: Workplace, project: Path, handler: str, requirements: str, reason: str
+):
+    commit = write(project, handler, requirements)
+    with calling(url(cluster, "word")) as answers:
+        outcome = cluster.try_piswarm("deploy", "word", cwd=project, within_s=DEPLOY_WITHIN_S)
+    assert outcome.code == 1, outcome.told
+    assert reason in outcome.told
+    assert "bug in piswarm" not in outcome.told
+    assert set(answers) == {(200, "two")}, answers
+    described = cluster.piswarm("describe", "word", "--json").document()["function"]
+    assert described["annotations"]["piswarm.commit"] != commit
+
+
+def test_a_first_version_that_does_not_work_is_removed_again(cluster: Workplace, tmp_path: Path):
+    cluster.piswarm("new", "stillborn", cwd=tmp_path)
+    (tmp_path / "stillborn" / "handler.py").write_text("import nothing_like_this\n")
+    outcome = cluster.try_piswarm("deploy", "stillborn", cwd=commit_all(tmp_path), within_s=DEPLOY_WITHIN_S)
+    assert outcome.code == 1
+    assert "nothing_like_this" in outcome.told
+    assert "It was removed again." in outcome.told
+    assert "stillborn" not in cluster.piswarm("list").stdout
+
+
+def test_history_shows_versions_and_rollback_goes_to_any(cluster: Workplace, project: Path):
+    before = cluster.piswarm("history", "word", "--json").document()
+    assert [entry["number"] for entry in before["versions"]] == [2, 1]
+    assert before["live"] == 2
+    cluster.piswarm("rollback", "word", within_s=DEPLOY_WITHIN_S)
+    assert ask(cluster, "word") == "one\n"
+    cluster.piswarm("rollback", "word", "2", within_s=DEPLOY_WITHIN_S)
+    assert ask(cluster, "word") == "two"
+    after = cluster.piswarm("history", "word", "--json").document()["versions"]
+    assert [entry["note"] for entry in after] == ["back to version 2", "back to version 1", "", ""]
+    outcome = cluster.try_piswarm("rollback", "word", "77")
+    assert outcome.code == 1
+    assert "word has no version 77." in outcome.told
+
+
+def test_two_deploys_at_once_take_turns(cluster: Workplace, project: Path):
+    write(project, "def handle(req):\n    return 'three'\n")
+    outcomes = []
+
+    def run() -> None:
+        outcomes.append(cluster.piswarm("deploy", "word", "--json", cwd=project, within_s=DEPLOY_WITHIN_S))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcome.document()["changed"] for outcome in outcomes) == [False, True]
+    assert ask(cluster, "word") == "three"
+
+
+def test_a_branch_of_a_git_server_is_deployed_without_a_checkout(
+    cluster: Workplace, project: Path, tmp_path: Path
+):
+    git(project, "branch", "release")
+    write(project, "def handle(req):\n    return 'not released'\n")
+    with git_served(cluster, project.parent) as server:
+        address = f"{server}/{project.name}"
+        same = cluster.piswarm(
+            "deploy", "word", "--repo", address, "--ref", "release", "--json", cwd=tmp_path
+        )
+        assert same.document()["changed"] is False
+        newer = cluster.piswarm(
+            "deploy", "word", "--repo", address, "--json", cwd=tmp_path, within_s=DEPLOY_WITHIN_S
+        )
+        assert newer.document()["changed"] is True
+        unknown = cluster.try_piswarm("deploy", "word", "--repo", address, "--ref", "v9", cwd=tmp_path)
+    assert ask(cluster, "word") == "not released"
+    assert unknown.code == 1
+    assert "has no branch, tag or commit 'v9'" in unknown.told
+
+
+@pytest.mark.parametrize(
+    ("lang", "answer"),
+    [("shell", "Hello! You said: pi\n"), ("dockerfile", "PI")],
+    ids=["shell", "dockerfile"],
+)
+def test_other_languages_answer_as_they_come(cluster: Workplace, tmp_path: Path, lang: str, answer: str):
+    cluster.piswarm("new", "other", "--lang", lang, cwd=tmp_path)
+    cluster.piswarm("deploy", "other", cwd=tmp_path, within_s=DEPLOY_WITHIN_S)
+    assert cluster.piswarm("invoke", "other", "--data", "pi").stdout == answer
+    cluster.piswarm("remove", "other", "--yes")
+
+
+def test_a_build_leaves_nothing_on_the_manager(cluster: Workplace, project: Path):
+    assert cluster.on_node("pi1", "find /var/lib/piswarm/build -mindepth 1 -maxdepth 1 -type d").strip() == ""
+
+
+def deploy(cluster: Workplace, folder: Path, handler: str) -> None:
+    write(folder, handler)
+    cluster.piswarm("deploy", "word", cwd=folder, within_s=DEPLOY_WITHIN_S)
+
+
+def write(folder: Path, handler: str, requirements: str = "") -> str:
+    """Commit a handler and return the commit."""
+    (folder / "word" / "handler.py").write_text(handler)
+    (folder / "word" / "requirements.txt").write_text(f"{requirements}\n")
+    commit_all(folder)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def url(cluster: Workplace, function: str) -> str:
+    document = json.loads(cluster.piswarm("describe", function, "--json").stdout)
+    return str(document["url"])
+
+
+def ask(cluster: Workplace, function: str) -> str:
+    return requests.post(url(cluster, function), timeout=ANSWER_WITHIN_S).text
+
+
+@contextmanager
+def calling(address: str) -> Iterator[Counter[tuple[int, str]]]:
+    """Call a function without a pause during the block and count its answers."""
+    answers: Counter[tuple[int, str]] = Counter()
+    stop = threading.Event()
+
+    def call() -> None:
+        while not stop.is_set():
+            try:
+                answer = requests.post(address, timeout=ANSWER_WITHIN_S)
+                answers[answer.status_code, answer.text] += 1
+            except requests.RequestException as error:
+                answers[0, str(error)] += 1
+            stop.wait(0.02)
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+
+
+@contextmanager
+def git_served(cluster: Workplace, folder: Path) -> Iterator[str]:
+    """Serve the repositories in `folder` with git's own server, to the lab's bridge only."""
+    subnet = IPv4Network(cluster.piswarm("lab", "status", "--json").document()["subnet"])
+    port = free_port()
+    server = subprocess.Popen(
+        ["git", "daemon", "--export-all", f"--listen={subnet[1]}", f"--port={port}", f"--base-path={folder}"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + ANSWER_WITHIN_S
+        while subprocess.run(
+            ["git", "ls-remote", f"git://{subnet[1]}:{port}/nothing"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr.count("unable to connect"):
+            assert time.monotonic() < deadline, "git's server does not answer"
+            time.sleep(0.05)
+        yield f"git://{subnet[1]}:{port}"
+    finally:
+        server.terminate()
+        server.wait()
