@@ -8,6 +8,7 @@ from piswarm.cluster import mesh, stack, swarm
 from piswarm.cluster.access import open_nodes
 from piswarm.cluster.apply import apply_plan
 from piswarm.cluster.checks import Finding
+from piswarm.cluster.converge import wait_for_gateway
 from piswarm.cluster.engine import engine_of
 from piswarm.cluster.fleet import Fleet
 from piswarm.cluster.inventory import PLATFORMS, REGISTRY, Cluster, NodeRecord, save_cluster
@@ -112,7 +113,7 @@ def _verify(plan: Plan, cluster: Cluster, fleet: Fleet, console: Console) -> Non
     with console.step("Gateway answers"):
         for node in cluster.managers:
             if node.name in fleet.healthy:
-                stack.wait_for_gateway(node.address)
+                wait_for_gateway(node.address)
     if len(fleet.healthy) > 1:
         with (
             console.step("Nodes reach each other over the overlay network"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from piswarm.cluster.facts import Facts
+from piswarm.cluster.node_checks import check_manager
 from piswarm.errors import ProvisionError
 
 KEY = "key"
@@ -200,6 +201,7 @@ def plan_cluster(wish: Wish, observed: Sequence[Observed], swarm: SwarmView | No
         for name, one, role in zip(names, observed, roles, strict=True)
     )
     nodes = _with_registry(nodes, swarm)
+    warnings += _new_manager_warnings(nodes, swarm)
     keys = [
         Step(KEY, name, "accept the cluster's SSH key")
         for name, one in zip(names, observed, strict=True)
@@ -265,6 +267,18 @@ def _roles(wish: Wish, observed: Sequence[Observed], swarm: SwarmView | None) ->
 def _is_manager(one: Observed, swarm: SwarmView | None) -> bool:
     member = swarm.members.get(one.facts.swarm.node_id) if swarm else None
     return member is not None and member.role == "manager"
+
+
+def _new_manager_warnings(nodes: Sequence[PlannedNode], swarm: SwarmView | None) -> list[str]:
+    """Say what speaks against the nodes that become managers; of those that are, the user knows it."""
+    present = swarm.members if swarm else {}
+    known = {member.node_id for member in present.values() if member.role == "manager"}
+    return [
+        f"{node.name}: {found.sentence} {found.remedy}"
+        for node in nodes
+        if node.role == "manager" and node.facts.swarm.node_id not in known
+        for found in check_manager(node.name, node.facts)
+    ]
 
 
 def _with_registry(nodes: tuple[PlannedNode, ...], swarm: SwarmView | None) -> tuple[PlannedNode, ...]:

@@ -80,7 +80,7 @@ say iptables "$(iptables -V 2>/dev/null)"
 say docker_package "$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' docker.io docker-ce 2>/dev/null | sed -n 's/^ii *//p' | head -n 1)"
 say groups "$(id -Gn)"
 
-ip -o -4 addr show scope global 2>/dev/null | while read -r _ name _ address rest; do
+{ ip -o -4 addr show scope global; ip -o -4 addr show scope link; } 2>/dev/null | while read -r _ name _ address rest; do
   case $rest in *dynamic*) how=dhcp ;; *) how=static ;; esac
   case $name in docker* | veth* | br-*) ;; *) say address "$name $address $how" ;; esac
 done

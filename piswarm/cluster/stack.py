@@ -5,27 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import requests
 import yaml
 
 from piswarm.cluster import images
 from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.converge import wait_for_service
 from piswarm.cluster.engine import Engine, engine_of
-from piswarm.cluster.inventory import BASE_IMAGE, GATEWAY_PORT, REGISTRY, STATE_DIR
+from piswarm.cluster.inventory import BASE_IMAGE, REGISTRY, STATE_DIR
 from piswarm.cluster.swarm import RELEASE_LABEL, STACK
 from piswarm.cluster.trust import KeyPair
 from piswarm.console import Console
-from piswarm.errors import SwarmError
 from piswarm.settings import STACKS
 
 STACK_FILE = STACKS / "gateway.yml"
-SERVICE_TIMEOUT_S = 300.0
-GATEWAY_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ def deploy_stack(connection: Connection, release: Release, console: Console) -> 
             # The gateway's image is not in the registry yet; its managers could not pull it.
             variables["PISWARM_GATEWAY_IMAGE"] = release.images["gateway"].reference
             _stack_deploy(connection, only_service(STACK_FILE.read_text(), "registry"), variables)
-            wait_for_service(engine, f"{STACK}_registry", console)
+            wait_for_service(connection, engine, f"{STACK}_registry", release.digest, console)
         with console.step("Images into the registry", connection.node):
             for reference in (BASE_IMAGE, *(image.reference for image in release.images.values())):
                 digest = images.push(connection, reference, on_line)
@@ -110,7 +105,7 @@ def deploy_stack(connection: Connection, release: Release, console: Console) -> 
                     variables["PISWARM_GATEWAY_IMAGE"] = digest
         with console.step("Gateway"):
             _stack_deploy(connection, STACK_FILE.read_text(), variables)
-            wait_for_service(engine, f"{STACK}_gateway", console)
+            wait_for_service(connection, engine, f"{STACK}_gateway", release.digest, console)
 
 
 def only_service(stack: str, service: str) -> str:
@@ -121,82 +116,6 @@ def only_service(stack: str, service: str) -> str:
     document["services"] = {service: kept}
     document["secrets"] = {name: one for name, one in document.get("secrets", {}).items() if name in used}
     return yaml.safe_dump(document, sort_keys=False)
-
-
-def wait_for_service(
-    engine: Engine, service: str, console: Console, timeout_s: float = SERVICE_TIMEOUT_S
-) -> None:
-    """Wait until all tasks of a service run in their newest version.
-
-    Raises:
-        SwarmError: the time was up or its update failed; the message has the last error of its tasks.
-    """
-    deadline = time.monotonic() + timeout_s
-    told = ""
-    while True:
-        similar = engine.services(filters={"name": service}, status=True)
-        found = [one for one in similar if one["Spec"]["Name"] == service]
-        state, error = _service_state(engine, found[0]) if found else ("not there", "")
-        if state == "running":
-            return
-        if state != told:
-            console.progress(f"{service}: {state}{f' ({error})' if error else ''}")
-            told = state
-        if time.monotonic() > deadline:
-            last = f"; last error: {error}" if error else ""
-            raise SwarmError(
-                f"{service} did not start within {timeout_s:.0f} s: {state}{last}.",
-                f"See 'docker service ps --no-trunc {service}' and 'docker service logs {service}' on the manager.",
-            )
-        time.sleep(0.5)
-
-
-def wait_for_gateway(address: str, timeout_s: float = GATEWAY_TIMEOUT_S) -> None:
-    """Wait until the gateway answers at `address`.
-
-    Raises:
-        SwarmError: it did not in time; the message has the last observation.
-    """
-    deadline = time.monotonic() + timeout_s
-    url = f"http://{address}:{GATEWAY_PORT}/healthz"
-    while True:
-        try:
-            answer = requests.get(url, timeout=5)
-            if answer.status_code == 200:
-                return
-            seen = f"it answered {answer.status_code}"
-        except requests.RequestException as error:
-            seen = str(error)
-        if time.monotonic() > deadline:
-            raise SwarmError(
-                f"The gateway at {url} was not healthy within {timeout_s:.0f} s: {seen}.",
-                f"See 'docker service logs {STACK}_gateway' on the manager.",
-            )
-        time.sleep(0.3)
-
-
-def _service_state(engine: Engine, service: dict[str, Any]) -> tuple[str, str]:
-    """Return `running` or what is still missing, and the newest error of the service's tasks."""
-    status = service["ServiceStatus"]
-    update = (service.get("UpdateStatus") or {}).get("State", "")
-    tasks = engine.tasks(filters={"service": service["ID"]})
-    newest = max(tasks, key=lambda task: task["UpdatedAt"], default=None)
-    failed = [task for task in tasks if task["Status"].get("Err")]
-    error = max(failed, key=lambda task: task["UpdatedAt"])["Status"]["Err"] if failed else ""
-    if update in {"paused", "rollback_started", "rollback_paused", "rollback_completed"}:
-        return f"its update failed ({update})", error
-    container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
-    running = [
-        task
-        for task in tasks
-        if task["DesiredState"] == task["Status"]["State"] == "running"
-        and task["Spec"]["ContainerSpec"] == container
-    ]
-    desired = status["DesiredTasks"]
-    if update != "updating" and running and len(running) >= desired:
-        return "running", ""
-    last = newest["Status"]["State"] if newest else "none yet"
-    return f"{len(running)} of {desired} running, newest task: {last}", error
 
 
 def _variables(engine: Engine, release: Release) -> dict[str, str]:
