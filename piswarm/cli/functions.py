@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+import webbrowser
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from piswarm.cli import context, deploying, target
+from piswarm.cli import context, deploying, secrets, target
 from piswarm.errors import GatewayError
 
 _Name = Annotated[str, typer.Argument(help="The function's name.", show_default=False)]
@@ -20,8 +24,11 @@ def register(app: typer.Typer) -> None:
     app.command("invoke")(invoke)
     app.command("list")(list_functions)
     app.command("describe")(describe)
+    app.command("logs")(logs)
     app.command("scale")(scale)
     app.command("remove")(remove)
+    app.command("open")(open_page)
+    app.add_typer(secrets.app, name="secret")
 
 
 def invoke(
@@ -77,6 +84,32 @@ def describe(name: _Name, as_json: _Json = False) -> None:
     console.result({"version": 1, "url": url, "function": status}, console.table(("WHAT", "VALUE"), rows))
 
 
+def logs(
+    name: _Name,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines.")] = False,
+    tail: Annotated[int, typer.Option("--tail", help="How many of the last lines (default: all).")] = -1,
+    since: Annotated[str, typer.Option("--since", help="How far back: 90s, 10m, 2h.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Give one JSON object a line.")] = False,
+) -> None:
+    """Show what the replicas of a function wrote.
+
+    For example:  piswarm logs hello --follow
+    """
+    console = context.console(as_json)
+    try:
+        for line in target.gateway().logs(name, follow=follow, tail=tail, since=_moment(since)):
+            text = (
+                json.dumps(line)
+                if as_json
+                else f"{str(line.get('instance', ''))[:12]} {line.get('text', '')}"
+            )
+            console.raw(f"{text}\n".encode())
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+
+
 def scale(
     name: _Name, replicas: Annotated[int, typer.Argument(min=0, help="How many.", show_default=False)]
 ) -> None:
@@ -95,6 +128,31 @@ def remove(
         raise GatewayError(f"{name} was not removed.")
     gateway.remove(name)
     console.done(f"{name} is removed")
+
+
+def open_page() -> None:
+    """Open the gateway's page in the browser."""
+    cluster = target.cluster()
+    page = f"{cluster.gateway_url}/ui/"
+    user, _ = cluster.gateway_credentials
+    console = context.console()
+    console.note(f"Log in as {user}; the password is in {cluster.directory / 'credentials.json'}")
+    if not webbrowser.open(page):
+        console.note("There is no browser here.")
+    console.result({"version": 1, "page": page}, page)
+
+
+def _moment(ago: str) -> str:
+    """Return the time that is `ago` (`90s`, `10m`, `2h`, `1d`) before now, in RFC 3339."""
+    if not ago:
+        return ""
+    match = re.fullmatch(r"(\d+)([smhd])", ago)
+    if not match:
+        raise typer.BadParameter(f"'{ago}' is not a time such as 90s, 10m or 2h.", param_hint="--since")
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    return (
+        (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )
 
 
 def _body(data: str | None) -> bytes:

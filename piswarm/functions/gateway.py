@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 
@@ -78,9 +80,9 @@ class GatewayClient:
 
     def put(self, deployment: Mapping[str, Any]) -> None:
         """Deploy a function, whether it is there already or not."""
-        answer = self._ask("PUT", "/system/functions", json=deployment, expected=(200, 201, 202, 404))
+        answer = self._ask("PUT", "/system/functions", document=deployment, expected=(200, 201, 202, 404))
         if answer.status_code == 404:
-            self._ask("POST", "/system/functions", json=deployment)
+            self._ask("POST", "/system/functions", document=deployment)
 
     def remove(self, name: str) -> None:
         """Remove a function.
@@ -89,7 +91,7 @@ class GatewayClient:
             GatewayError: there is none of this name.
         """
         answer = self._ask(
-            "DELETE", "/system/functions", json={"functionName": name}, expected=(200, 202, 404)
+            "DELETE", "/system/functions", document={"functionName": name}, expected=(200, 202, 404)
         )
         if answer.status_code == 404:
             raise self._unknown(name)
@@ -102,8 +104,82 @@ class GatewayClient:
         """
         self.existing(name)
         self._ask(
-            "POST", f"/system/scale-function/{quote(name)}", json={"serviceName": name, "replicas": replicas}
+            "POST",
+            f"/system/scale-function/{quote(name)}",
+            document={"serviceName": name, "replicas": replicas},
         )
+
+    def secrets(self) -> list[str]:
+        """Return the names of the secrets that functions can use; never their values."""
+        return sorted(str(secret["name"]) for secret in self._ask("GET", "/system/secrets").json())
+
+    def create_secret(self, name: str, value: bytes) -> None:
+        """Keep a secret.
+
+        Raises:
+            GatewayError: there is one of this name.
+        """
+        document = {"name": name, "rawValue": b64encode(value).decode()}
+        answer = self._ask("POST", "/system/secrets", document=document, expected=(200, 201, 202, 409))
+        if answer.status_code == 409:
+            raise GatewayError(
+                f"There is a secret '{name}' already.", f"Change it: piswarm secret update {name}"
+            )
+
+    def update_secret(self, name: str, value: bytes) -> None:
+        """Give a secret another value.
+
+        Raises:
+            GatewayError: there is none of this name.
+        """
+        document = {"name": name, "rawValue": b64encode(value).decode()}
+        answer = self._ask("PUT", "/system/secrets", document=document, expected=(200, 201, 202, 404))
+        if answer.status_code == 404:
+            raise self._unknown_secret(name)
+
+    def remove_secret(self, name: str) -> None:
+        """Forget a secret.
+
+        Raises:
+            GatewayError: there is none of this name.
+        """
+        answer = self._ask("DELETE", "/system/secrets", document={"name": name}, expected=(200, 202, 404))
+        if answer.status_code == 404:
+            raise self._unknown_secret(name)
+
+    def logs(
+        self, name: str, *, follow: bool = False, tail: int = -1, since: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a function's log lines: `timestamp`, `instance`, `text`.
+
+        Args:
+            name: the function.
+            follow: go on with new lines, for ever.
+            tail: how many of the last lines to begin with; -1 for all.
+            since: leave out lines before this time (RFC 3339); empty for none.
+
+        Raises:
+            GatewayError: there is no such function, or the gateway stops answering.
+        """
+        query = {
+            "name": name,
+            "follow": str(follow).lower(),
+            "tail": str(tail),
+            **({"since": since} if since else {}),
+        }
+        path = f"/system/logs?{urlencode(query)}"
+        answer = self._ask("GET", path, expected=(200, 404), is_streamed=True, is_endless=follow)
+        with answer:
+            if answer.status_code == 404:
+                raise self._unknown(name)
+            try:
+                for line in answer.iter_lines(chunk_size=None):
+                    if line:
+                        yield json.loads(line)
+            except requests.RequestException as error:
+                raise GatewayError(
+                    f"The gateway at {self.url} stopped sending the log: {_reason(error)}."
+                ) from error
 
     def invoke(
         self,
@@ -141,10 +217,15 @@ class GatewayClient:
         method: str,
         path: str,
         *,
-        json: Mapping[str, Any] | None = None,
+        document: Mapping[str, Any] | None = None,
         expected: tuple[int, ...] = (200, 201, 202),
+        is_streamed: bool = False,
+        is_endless: bool = False,
     ) -> requests.Response:
-        answer = self._send(method, path, json=json, auth=self._credentials, timeout_s=self._timeout_s)
+        answer = self._send(
+            method, path, json=document, auth=self._credentials, stream=is_streamed,
+            timeout_s=None if is_endless else self._timeout_s,
+        )  # fmt: skip
         if answer.status_code in expected:
             return answer
         if answer.status_code == 401:
@@ -156,12 +237,13 @@ class GatewayClient:
             f"The gateway at {self.url} refuses {method} {path}: {_text(answer)} (status {answer.status_code})."
         )
 
-    def _send(self, method: str, path: str, *, timeout_s: float, **how: Any) -> requests.Response:  # noqa: ANN401
+    def _send(self, method: str, path: str, *, timeout_s: float | None, **how: Any) -> requests.Response:  # noqa: ANN401
         try:
-            return self._session.request(method, self.url + path, timeout=timeout_s, **how)
+            return self._session.request(method, self.url + path, timeout=(self._timeout_s, timeout_s), **how)
         except requests.Timeout as error:
             raise GatewayError(
-                f"The gateway at {self.url} gave no answer to {method} {path} within {timeout_s:.0f} s.",
+                f"The gateway at {self.url} gave no answer to {method} {path} in time "
+                f"({timeout_s or self._timeout_s:.0f} s).",
                 "See how the cluster is: piswarm status",
             ) from error
         except requests.RequestException as error:
@@ -169,6 +251,11 @@ class GatewayClient:
                 f"The gateway at {self.url} cannot be reached: {_reason(error)}.",
                 "Check that the manager is on and on this network: piswarm status",
             ) from error
+
+    def _unknown_secret(self, name: str) -> GatewayError:
+        known = self.secrets()
+        hint = f"There are: {', '.join(known)}." if known else f"Make it: piswarm secret create {name}"
+        return GatewayError(f"There is no secret '{name}' in the cluster{did_you_mean(name, known)}.", hint)
 
     def _unknown(self, name: str) -> GatewayError:
         known = [str(status["name"]) for status in self.functions()]

@@ -3,9 +3,10 @@
 import json
 import socket
 import threading
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -39,6 +40,10 @@ class Gateway(BaseHTTPRequestHandler):
         return self.system(body)
 
     def system(self, body):
+        if self.path == "/system/secrets":
+            return self.secrets(json.loads(body) if body else {})
+        if self.path.startswith("/system/logs?"):
+            return self.logs(dict(parse_qsl(urlsplit(self.path).query)))
         functions = self.server.functions
         document = json.loads(body) if body else {}
         name = document.get("service") or document.get("functionName") or self.path.rpartition("/")[2]
@@ -60,6 +65,37 @@ class Gateway(BaseHTTPRequestHandler):
         else:
             return self.answer(200, json.dumps(functions[name]).encode())
         return self.answer(202)
+
+    def secrets(self, document):
+        kept, name = self.server.kept_secrets, document.get("name")
+        if self.command == "GET":
+            return self.answer(200, json.dumps([{"name": key} for key in kept]).encode())
+        if self.command == "POST" and name in kept:
+            return self.answer(409)
+        if self.command != "POST" and name not in kept:
+            return self.answer(404)
+        if self.command == "DELETE":
+            del kept[name]
+        else:
+            kept[name] = b64decode(document["rawValue"])
+        return self.answer(201 if self.command == "POST" else 200)
+
+    def logs(self, query):
+        if query["name"] not in self.server.functions:
+            return self.answer(404)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number in range(1 if query["tail"] == "1" else 2):
+            line = json.dumps(
+                {"name": query["name"], "text": f"line {number} {query.get('since', '')}"}
+            ).encode()
+            self.wfile.write(b"%x\r\n%s\n\r\n" % (len(line) + 1, line))
+            self.wfile.flush()
+        if query["follow"] == "true":
+            self.server.released.wait(10)
+        self.wfile.write(b"0\r\n\r\n")
+        return None
 
     def call(self, body):
         name, _, rest = self.path.removeprefix("/function/").partition("/")
@@ -87,12 +123,14 @@ def gateway():
 @contextmanager
 def running_gateway():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    server.functions, server.seen = {}, []
+    server.functions, server.seen, server.kept_secrets = {}, [], {}
+    server.released = threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield server
     finally:
+        server.released.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -174,4 +212,45 @@ def test_a_gateway_that_says_nothing_is_told():
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(GatewayError) as caught:
             GatewayClient(url, "admin", Secret(PASSWORD), timeout_s=0.2).functions()
-    assert "gave no answer to GET /system/functions within" in caught.value.message
+    assert "gave no answer to GET /system/functions in time (0 s)" in caught.value.message
+
+
+def test_secrets_are_kept_changed_and_forgotten(gateway):
+    speaker = client(gateway)
+    speaker.create_secret("key", b"\x00first")
+    speaker.update_secret("key", b"second")
+    assert gateway.kept_secrets == {"key": b"second"}
+    assert speaker.secrets() == ["key"]
+    with pytest.raises(GatewayError, match="There is a secret 'key' already"):
+        speaker.create_secret("key", b"third")
+    speaker.remove_secret("key")
+    assert speaker.secrets() == []
+
+
+@pytest.mark.parametrize("ask", ["update_secret", "remove_secret"])
+def test_an_unknown_secret_is_told_with_the_nearest(gateway, ask):
+    client(gateway).create_secret("api-key", b"1")
+    arguments = ("api-kay", b"2") if ask == "update_secret" else ("api-kay",)
+    with pytest.raises(GatewayError) as caught:
+        getattr(client(gateway), ask)(*arguments)
+    assert caught.value.message == "There is no secret 'api-kay' in the cluster (did you mean 'api-key'?)."
+
+
+def test_log_lines_are_given(gateway):
+    client(gateway).put({"service": "hello", "image": "i"})
+    lines = client(gateway).logs("hello", since="2026-01-01T00:00:00Z")
+    assert [line["text"] for line in lines] == ["line 0 2026-01-01T00:00:00Z", "line 1 2026-01-01T00:00:00Z"]
+    assert [line["text"] for line in client(gateway).logs("hello", tail=1)] == ["line 0 "]
+
+
+def test_followed_log_lines_come_at_once(gateway):
+    client(gateway).put({"service": "hello", "image": "i"})
+    lines = client(gateway).logs("hello", follow=True)
+    assert [next(lines)["text"], next(lines)["text"]] == ["line 0 ", "line 1 "]
+    gateway.released.set()
+    assert list(lines) == []
+
+
+def test_the_log_of_an_unknown_function_is_told(gateway):
+    with pytest.raises(GatewayError, match="There is no function 'hello' in the cluster"):
+        list(client(gateway).logs("hello"))
