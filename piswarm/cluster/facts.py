@@ -256,9 +256,10 @@ def _swarm(text: str) -> SwarmFacts:
 
 
 def _certificate_end(text: str) -> int:
-    if not text:
+    try:
+        certificate = x509.load_pem_x509_certificate(text.replace("|", "\n").encode())
+    except ValueError:  # there is none, or it is just being written
         return 0
-    certificate = x509.load_pem_x509_certificate(text.replace("|", "\n").encode())
     return int(certificate.not_valid_after_utc.timestamp())
 
 

@@ -15,10 +15,8 @@ from piswarm.cluster.finding import FAULT, OK, WARNING, Finding
 MAX_CLOCK_OFFSET_S = 10
 MIN_FREE_DISK_MB = 2048
 MIN_MEMORY_MB = 400
-MIN_PYTHON = (
-    3,
-    9,
-)  # https://docs.ansible.com/ansible/latest/reference_appendices/release_and_maintenance.html
+# What ansible-core 2.20 asks of nodes: https://docs.ansible.com/ansible/latest/reference_appendices/
+MIN_PYTHON = (3, 9)
 SUPPORTED_ARCHITECTURES = ("armhf", "arm64", "amd64")
 
 # https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
@@ -28,7 +26,6 @@ _MODULES_REMEDY = {
     True: "Reboot it: it was updated, and the modules of the kernel that still runs are gone.",
     False: "Install the kernel's extra modules (on old Ubuntu: linux-modules-extra-raspi) and reboot it.",
 }
-
 
 _Check = Callable[[str, Facts], Finding | None]
 
