@@ -51,6 +51,9 @@ def deploy(
         str, typer.Option("--repo", help="Take it from this git repository, not from here.")
     ] = "",
     ref: Annotated[str, typer.Option("--ref", help="Branch, tag or commit of --repo.")] = "",
+    dirty: Annotated[
+        bool, typer.Option("--dirty", help="Take what is on the disk, committed or not.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Build anew, even when nothing has changed.")
     ] = False,
@@ -69,12 +72,14 @@ def deploy(
         raise typer.BadParameter(
             "--ref belongs to --repo; without it, the commit that is checked out is deployed."
         )
+    if dirty and repo:
+        raise typer.BadParameter("--dirty is about the files here, --repo about those of a repository.")
     console, folder = context.console(as_json), Path.cwd()
     if not repo and not file:
         _offer_example(console, name, folder, yes=yes)
     wish = Wish(
         name, folder, file=file, repo=repo, ref=ref, variables=os.environ,
-        is_forced=force, is_dry_run=dry_run, live_timeout_s=timeout,
+        is_dirty=dirty, is_forced=force, is_dry_run=dry_run, live_timeout_s=timeout,
     )  # fmt: skip
     deployed = deploy_function(target.cluster(), console, wish)
     console.result(_document(deployed), "" if dry_run else _sentence(deployed))

@@ -25,6 +25,7 @@ from piswarm.functions.build import BuildRequest, build
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.history import Entry
 from piswarm.functions.lock import BUILDS, deploys_of, exclusive
+from piswarm.functions.prune import prune_images
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.rollout import put_live
 from piswarm.functions.source import WorkTree, find_work_tree
@@ -56,6 +57,7 @@ class Wish:
         repo: address of a git repository; empty for the user's work tree.
         ref: branch, tag or commit of that repository; empty for its default branch.
         variables: what `${...}` in the file stands for.
+        is_dirty: take what is on the disk, committed or not.
         is_forced: build and deploy even when nothing has changed, without cached layers.
         is_dry_run: only say what would be done.
         live_timeout_s: seconds until a version that does not answer is given up.
@@ -67,6 +69,7 @@ class Wish:
     repo: str = ""
     ref: str = ""
     variables: Mapping[str, str] | None = None
+    is_dirty: bool = False
     is_forced: bool = False
     is_dry_run: bool = False
     live_timeout_s: float = LIVE_TIMEOUT_S
@@ -202,8 +205,10 @@ def _observe(repository: ManagerRepository, wish: Wish, console: Console) -> tup
         path = find_stack_file(wish.function, wish.folder, wish.file)
         work_tree = find_work_tree(path.parent)
         source = work_tree.head()
+        if wish.is_dirty:
+            source = work_tree.with_changes([str(path.parent.relative_to(work_tree.root.resolve()))])
         version = read_version(source, wish.function, source.inside(path.name), variables)
-        notes = [*_uncommitted(work_tree, version), *version.notes]
+        notes = [*(() if wish.is_dirty else _uncommitted(work_tree, version)), *version.notes]
     for note in notes:
         console.note(note)
     return work_tree, version
@@ -282,7 +287,9 @@ def _put_live(
             note=note,
             deployment=wanted,
         )
-        return history.record(engine, name, entry).number
+        number = history.record(engine, name, entry).number
+        prune_images(engine, name, [kept.image for kept in history.entries(engine, name)])
+        return number
 
 
 def _nothing_to_do(cluster: Cluster, version: Version, running: Mapping[str, Any] | None) -> Deployed:

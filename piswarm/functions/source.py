@@ -12,7 +12,8 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ _TIMEOUT_S = 60.0
 PUSH_TIMEOUT_S = 600.0
 REFS = "refs/piswarm"
 """Where the manager keeps the commits that were deployed."""
+_SUBMODULE, _LINK = "160000", "120000"
+_POINTER_SIZES = range(100, 200)
+"""Bytes of a pointer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
 _OF_OUTER_GIT = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
 """Set by git when it runs piswarm, in a hook for example; they would point at another repository."""
 
@@ -107,6 +111,45 @@ class Source:
             raise SpecError(f"{path} is not a folder in {self._said()}: it must hold the source.")
         return tree
 
+    def check_folder(self, path: str) -> None:
+        """Check that the folder `path` is complete: nothing in it lies elsewhere.
+
+        Raises:
+            SpecError: it has a submodule, a file that is kept in Git LFS, or a link that leads out of it.
+        """
+        for mode, size, file in self._files(path):
+            if mode == _SUBMODULE:
+                raise SpecError(
+                    f"{file} is a git submodule: its content is not part of {self._said()}.",
+                    "Copy it into the repository, or install it through requirements.txt.",
+                )
+            if mode == _LINK:
+                self._check_link(file, path)
+            elif size in _POINTER_SIZES and self.read(file).startswith("version https://git-lfs"):
+                raise SpecError(
+                    f"{file} is kept in Git LFS: {self._said()} has only a pointer to it.",
+                    f"Keep it in git itself: git lfs migrate export --include={shlex.quote(file)}",
+                )
+
+    def _files(self, path: str) -> Iterator[tuple[str, int, str]]:
+        listed = self.git(
+            "ls-tree", "-r", "-l", "-z", self.commit.sha, "--", "." if path == "." else f"{path}/"
+        )
+        for entry in filter(None, listed.split("\0")):
+            facts, _, file = entry.partition("\t")
+            mode, _, _, size = facts.split()
+            yield mode, int(size) if size.isdecimal() else 0, file
+
+    def _check_link(self, file: str, folder: str) -> None:
+        target = self.read(file)
+        reached = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
+        inside = not reached.startswith("..") if folder == "." else f"{reached}/".startswith(f"{folder}/")
+        if target.startswith("/") or not inside:
+            raise SpecError(
+                f"The link {file} leads to {target}, outside of the function's folder, which is all that is built.",
+                "Put a copy of what it leads to in its place.",
+            )
+
     def _said(self) -> str:
         return f"the commit {self.commit.short} ({self.commit.subject})"
 
@@ -145,6 +188,23 @@ class WorkTree:
                 "Make one: git add . && git commit -m 'First version'",
             ) from error
         return Source(self._git, commit, self.folder, self.root)
+
+    def with_changes(self, paths: Sequence[str]) -> Source:
+        """Return a commit that has what `paths` (relative to the top) hold on the disk, new files included.
+
+        It stands on top of the one that is checked out, is on no branch, and leaves the user's index alone.
+        """
+        head = self.head()
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._git("read-tree", head.commit.sha, environment=index)
+            self._git("add", "--all", "--", *paths, environment=index)
+            tree = self._git("write-tree", environment=index).strip()
+        message = f"Uncommitted changes to {head.commit.short} ({head.commit.subject})"
+        sha = self._git(
+            *_author(self.root), "commit-tree", tree, "-p", head.commit.sha, "-m", message
+        ).strip()
+        return Source(self._git, read_commit(self._git, sha), self.folder, self.root)
 
     def uncommitted(self, paths: Sequence[str]) -> list[str]:
         """Return the files below `paths` (relative to the top) that differ from the commit."""

@@ -108,6 +108,9 @@ def read_version(source: Source, name: str, stack_file: str, variables: Mapping[
     if stack.gateway:
         notes += (f"{file} names the gateway {stack.gateway}; the cluster's own is used.",)
     mark = fingerprint(spec, source.tree(folder), template)
+    source.check_folder(folder)
+    if not source.has(posixpath.join(folder, template.handler)):
+        raise SpecError(f"There is no {template.handler} in the folder {folder} of {source.commit.short}.")
     return Version(source, spec, stack_file, folder, template, mark, notes)
 
 

@@ -27,6 +27,11 @@ def git(folder, *arguments):
     ).stdout
 
 
+def commit(folder):
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "Change")
+
+
 @pytest.fixture
 def repository(tmp_path):
     folder = tmp_path / "work"
@@ -98,6 +103,64 @@ def test_a_source_that_cannot_be(repository, path, message):
     with pytest.raises(SpecError) as caught:
         tree.head().tree(path)
     assert caught.value.message.startswith(message)
+
+
+def test_a_complete_folder_is_fine(repository):
+    (repository / "sub" / "hello" / "again.py").symlink_to("handler.py")
+    commit(repository)
+    find_work_tree(repository).head().check_folder("sub/hello")
+    find_work_tree(repository).head().check_folder(".")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside", "../hello.yml", "../hello2/x"])
+def test_a_link_that_leads_out_of_the_folder_is_told(repository, target):
+    (repository / "sub" / "hello" / "link").symlink_to(target)
+    commit(repository)
+    with pytest.raises(SpecError) as caught:
+        find_work_tree(repository).head().check_folder("sub/hello")
+    assert caught.value.message.startswith(
+        f"The link sub/hello/link leads to {target}, outside of the function's"
+    )
+
+
+def test_a_submodule_is_told(repository, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    git(other, "commit", "--quiet", "--allow-empty", "-m", "x")
+    git(
+        repository,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(other),
+        "sub/hello/lib",
+    )
+    commit(repository)
+    with pytest.raises(SpecError, match="sub/hello/lib is a git submodule"):
+        find_work_tree(repository).head().check_folder("sub/hello")
+
+
+def test_a_file_that_is_kept_elsewhere_is_told(repository):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (repository / "sub" / "hello" / "model.bin").write_text(pointer)
+    commit(repository)
+    with pytest.raises(SpecError, match="is kept in Git LFS"):
+        find_work_tree(repository).head().check_folder("sub/hello")
+
+
+def test_changes_on_the_disk_can_be_taken_along(repository):
+    (repository / "sub" / "hello" / "handler.py").write_text("changed")
+    (repository / "sub" / "hello" / "new.py").write_text("new")
+    (repository / "elsewhere").write_text("stays out")
+    before = git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")
+    source = find_work_tree(repository).with_changes(["sub"])
+    assert (source.read("sub/hello/handler.py"), source.read("sub/hello/new.py")) == ("changed", "new")
+    assert not source.has("elsewhere")
+    assert source.commit.subject.startswith("Uncommitted changes to ")
+    assert (git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")) == before
 
 
 def test_a_file_that_is_only_on_the_disk_is_told(repository):
