@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 
-import docker
 import uvicorn
 
 from piswarm.errors import EXIT_USAGE, PiswarmError
@@ -20,9 +19,8 @@ from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy import HAProxy
 from piswarm.gateway.haproxy_config import render
 from piswarm.gateway.settings import GatewaySettings
-from piswarm.gateway.swarm import EngineSwarm
+from piswarm.gateway.swarm.connection import connect
 
-_ENGINE_TIMEOUT_S = 20
 _DRAIN_S = 20
 
 log = logging.getLogger("piswarm.gateway")
@@ -36,9 +34,8 @@ def prepare(settings: GatewaySettings) -> None:
 def run_controller(settings: GatewaySettings) -> None:
     """Run the controller until it is told to end."""
     credentials = Credentials.from_files(settings.secrets)
-    client = docker.DockerClient.from_env(timeout=_ENGINE_TIMEOUT_S)
-    swarm = EngineSwarm(client, settings.network, settings.registry_config)
-    follower = Follower(swarm, HAProxy(settings.plane), settings.plane, settings.refresh_s)
+    swarm = connect(settings)
+    follower = Follower(swarm.functions, HAProxy(settings.plane), settings.plane, settings.refresh_s)
     host, port = settings.controller_address
     uvicorn.run(
         create_app(credentials, swarm, follower),

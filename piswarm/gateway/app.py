@@ -17,7 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from piswarm.errors import PiswarmError
-from piswarm.gateway.api import Api
+from piswarm.gateway.api.about import AboutApi
+from piswarm.gateway.api.functions import FunctionsApi
+from piswarm.gateway.api.logs import LogsApi
+from piswarm.gateway.api.secrets import SecretsApi
 from piswarm.gateway.authentication import BasicAuthentication, Credentials
 from piswarm.gateway.faults import Fault
 from piswarm.gateway.follower import Follower
@@ -36,7 +39,7 @@ def create_app(
 
     Args:
         credentials: who may use the API and the page.
-        swarm: where the functions are.
+        swarm: the cluster.
         follower: keeps HAProxy's routes equal to them; runs as long as the controller does.
         waiter: waits for replicas (default: with the usual patience).
     """
@@ -48,26 +51,39 @@ def create_app(
         following.cancel()
 
     return Starlette(
-        routes=routes(Api(swarm, follower, waiter or ReplicaWaiter(swarm))),
+        routes=routes(
+            FunctionsApi(swarm.functions, follower, waiter or ReplicaWaiter(swarm.functions)),
+            SecretsApi(swarm.secrets),
+            LogsApi(swarm.logs),
+            AboutApi(follower),
+        ),
         middleware=[Middleware(BasicAuthentication, credentials=credentials)],
         exception_handlers={PiswarmError: _refuse, HTTPException: _refuse_by_framework, Exception: _fail},
         lifespan=lifespan,
     )
 
 
-def routes(api: Api) -> list[BaseRoute]:
+def routes(functions: FunctionsApi, secrets: SecretsApi, logs: LogsApi, about: AboutApi) -> list[BaseRoute]:
     """Return every route of the controller."""
     return [
-        Route("/system/functions", api.list_functions, methods=["GET"]),
-        Route("/system/functions", api.deploy_function, methods=["POST"]),
-        Route("/system/functions", api.update_function, methods=["PUT"]),
-        Route("/system/functions", api.delete_function, methods=["DELETE"]),
-        Route("/system/function/{name}", api.describe_function, methods=["GET"]),
-        Route("/system/scale-function/{name}", api.scale_function, methods=["POST"]),
-        Route("/system/info", api.info, methods=["GET"]),
-        Route("/healthz", api.health, methods=["GET"]),
-        Route("/replica/{name}", api.replica, methods=["GET"]),
-        Route("/async-function/{path:path}", api.no_queue, methods=["POST"]),
+        Route("/system/functions", functions.list, methods=["GET"]),
+        Route("/system/functions", functions.deploy, methods=["POST"]),
+        Route("/system/functions", functions.update, methods=["PUT"]),
+        Route("/system/functions", functions.delete, methods=["DELETE"]),
+        Route("/system/function/{name}", functions.describe, methods=["GET"]),
+        Route("/system/scale-function/{name}", functions.scale, methods=["POST"]),
+        Route("/system/secrets", secrets.list, methods=["GET"]),
+        Route("/system/secrets", secrets.create, methods=["POST"]),
+        Route("/system/secrets", secrets.update, methods=["PUT"]),
+        Route("/system/secrets", secrets.delete, methods=["DELETE"]),
+        Route("/system/logs", logs.read, methods=["GET"]),
+        Route("/system/info", about.info, methods=["GET"]),
+        Route("/system/namespaces", about.namespaces, methods=["GET"]),
+        Route("/system/namespace/{path:path}", about.no_namespaces, methods=["GET", "POST", "PUT", "DELETE"]),
+        Route("/system/alert", about.no_alerts, methods=["POST"]),
+        Route("/async-function/{path:path}", about.no_queue, methods=["POST"]),
+        Route("/replica/{name}", functions.replica, methods=["GET"]),
+        Route("/healthz", about.health, methods=["GET"]),
         Route("/", _to_page, methods=["GET"]),
         Mount("/ui", StaticFiles(directory=_PAGE, html=True)),
     ]

@@ -42,3 +42,7 @@ class Unavailable(Fault):
     """It would work, but not now."""
 
     status = 503
+
+
+class Overtaken(Conflict):
+    """Somebody else changed the same thing first; a fresh attempt may succeed."""

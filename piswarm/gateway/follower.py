@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from piswarm.errors import PiswarmError
 from piswarm.gateway.haproxy_config import Configuration, DataPlane, render, route_to
-from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.swarm import Functions
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +31,16 @@ class Follower:
     """Makes HAProxy follow the Swarm.
 
     Args:
-        swarm: where the functions are.
+        functions: the functions to follow.
         proxy: what routes requests to them.
         plane: HAProxy's addresses and files.
         refresh_s: seconds between two looks when no event asks for one.
     """
 
-    def __init__(self, swarm: Swarm, proxy: ConfigurationTaker, plane: DataPlane, refresh_s: float) -> None:
-        self._swarm = swarm
+    def __init__(
+        self, functions: Functions, proxy: ConfigurationTaker, plane: DataPlane, refresh_s: float
+    ) -> None:
+        self._functions = functions
         self._proxy = proxy
         self._plane = plane
         self._refresh_s = refresh_s
@@ -77,12 +79,12 @@ class Follower:
             self.trouble = ""
 
     def _apply(self) -> None:
-        configuration = render([route_to(function) for function in self._swarm.functions()], self._plane)
+        configuration = render([route_to(function) for function in self._functions.all()], self._plane)
         if self._proxy.apply(configuration):
             log.info("HAProxy serves with configuration %s.", configuration.fingerprint)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        for _ in self._swarm.changes():
+        for _ in self._functions.changes():
             if loop.is_closed():
                 return
             loop.call_soon_threadsafe(self._changed.set)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from piswarm.gateway.condition import WELL, Condition
 from piswarm.gateway.quantities import format_cpu, format_memory
 
 NAMESPACE = "openfaas-fn"
@@ -94,15 +95,17 @@ class Function:
         replicas: replicas that Swarm is to keep.
         available: replicas that run, healthy where the image has a health check.
         created_at: when it was first deployed.
+        condition: how it is, and why.
     """
 
     spec: FunctionSpec
     replicas: int
     available: int
     created_at: datetime
+    condition: Condition = WELL
 
     def to_json(self) -> dict[str, Any]:
-        """Return the function as FunctionStatus of the wire contract."""
+        """Return the function as FunctionStatus of the wire contract, with `state` and `reason` added."""
         spec = self.spec
         return {
             "name": spec.name,
@@ -120,5 +123,7 @@ class Function:
             "invocationCount": 0,
             "replicas": self.replicas,
             "availableReplicas": self.available,
+            "state": self.condition.state,
+            "reason": self.condition.reason,
             "createdAt": self.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         }

@@ -8,7 +8,7 @@ import time
 from starlette.concurrency import run_in_threadpool
 
 from piswarm.gateway.faults import Unavailable
-from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.swarm import Functions
 from piswarm.gateway.tasks import trouble
 
 _PAUSE_S = 0.1
@@ -18,13 +18,15 @@ class ReplicaWaiter:
     """Waits until a function has a replica; any number of requests for a function wait together.
 
     Args:
-        swarm: where the functions are.
+        functions: the functions.
         patience_s: seconds to wait for a replica that is on its way (an image may have to be pulled).
         patience_in_trouble_s: seconds to wait when an attempt to start a replica has failed.
     """
 
-    def __init__(self, swarm: Swarm, *, patience_s: float = 60.0, patience_in_trouble_s: float = 1.0) -> None:
-        self._swarm = swarm
+    def __init__(
+        self, functions: Functions, *, patience_s: float = 60.0, patience_in_trouble_s: float = 1.0
+    ) -> None:
+        self._functions = functions
         self._patience_s = patience_s
         self._patience_in_trouble_s = patience_in_trouble_s
         self._waits: dict[str, asyncio.Task[None]] = {}
@@ -45,9 +47,9 @@ class ReplicaWaiter:
     async def _wait(self, name: str) -> None:
         began = time.monotonic()
         await run_in_threadpool(self._wake, name)
-        while (await run_in_threadpool(self._swarm.function, name)).available == 0:
+        while (await run_in_threadpool(self._functions.one, name)).available == 0:
             waited_s = time.monotonic() - began
-            reason = trouble(await run_in_threadpool(self._swarm.tasks, name))
+            reason = trouble(await run_in_threadpool(self._functions.tasks, name))
             if reason and waited_s >= self._patience_in_trouble_s:
                 raise Unavailable(f"No replica of {name} runs: {reason}")
             if waited_s >= self._patience_s:
@@ -55,6 +57,6 @@ class ReplicaWaiter:
             await asyncio.sleep(_PAUSE_S)
 
     def _wake(self, name: str) -> None:
-        function = self._swarm.function(name)
+        function = self._functions.one(name)
         if function.replicas == 0:
-            self._swarm.scale(name, max(1, function.spec.scale_min))
+            self._functions.scale(name, max(1, function.spec.scale_min))

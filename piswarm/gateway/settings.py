@@ -1,14 +1,15 @@
 """The gateway's settings, read once from the environment.
 
-| variable                     | meaning                                            | default             |
-|------------------------------|----------------------------------------------------|---------------------|
-| `PISWARM_GATEWAY_BIND`       | address and port that HAProxy serves clients on    | `:8080`             |
-| `PISWARM_GATEWAY_CONTROLLER` | loopback address and port of the controller        | `127.0.0.1:8081`    |
-| `PISWARM_GATEWAY_RESOLVER`   | DNS server that knows `tasks.<function>`           | `127.0.0.11:53`     |
-| `PISWARM_GATEWAY_NETWORK`    | overlay network of the functions                   | `piswarm_functions` |
-| `PISWARM_GATEWAY_RUN`        | folder of sockets and of HAProxy's configuration   | `/run/piswarm`      |
-| `PISWARM_GATEWAY_SECRETS`    | folder of the secret files                         | `/run/secrets`      |
-| `PISWARM_GATEWAY_REFRESH_S`  | seconds between two looks at the Swarm at the most | `10`                |
+| variable                     | meaning                                            | default                |
+|------------------------------|----------------------------------------------------|------------------------|
+| `PISWARM_GATEWAY_BIND`       | address and port that HAProxy serves clients on    | `:8080`                |
+| `PISWARM_GATEWAY_CONTROLLER` | loopback address and port of the controller        | `127.0.0.1:8081`       |
+| `PISWARM_GATEWAY_RESOLVER`   | DNS server that knows `tasks.<function>`           | `127.0.0.11:53`        |
+| `PISWARM_GATEWAY_ENGINE`     | path of the engine's socket                        | `/var/run/docker.sock` |
+| `PISWARM_GATEWAY_NETWORK`    | overlay network of the functions                   | `piswarm_functions`    |
+| `PISWARM_GATEWAY_RUN`        | folder of sockets and of HAProxy's configuration   | `/run/piswarm`         |
+| `PISWARM_GATEWAY_SECRETS`    | folder of the secret files                         | `/run/secrets`         |
+| `PISWARM_GATEWAY_REFRESH_S`  | seconds between two looks at the Swarm at the most | `10`                   |
 
 The secret files are `basic-auth-user`, `basic-auth-password` and, where the cluster has a registry with a
 password, `registry-config.json` (Docker's `config.json`).
@@ -30,12 +31,14 @@ class GatewaySettings:
 
     Attributes:
         plane: HAProxy's addresses and files.
+        engine_socket: path of the engine's socket.
         network: overlay network that functions are attached to.
         secrets: folder of the secret files.
         refresh_s: seconds between two looks at the Swarm when no event asks for one.
     """
 
     plane: DataPlane
+    engine_socket: str
     network: str
     secrets: Path
     refresh_s: float
@@ -61,6 +64,7 @@ class GatewaySettings:
             _port(variable, address)
         return cls(
             plane=plane,
+            engine_socket=environment.get("PISWARM_GATEWAY_ENGINE", "/var/run/docker.sock"),
             network=environment.get("PISWARM_GATEWAY_NETWORK", "piswarm_functions"),
             secrets=Path(environment.get("PISWARM_GATEWAY_SECRETS", "/run/secrets")),
             refresh_s=_seconds(

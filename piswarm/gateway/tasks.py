@@ -18,11 +18,15 @@ class Task:
         state: its state in Swarm's words: `pending`, `preparing`, `running`, `failed`, ...
         error: what went wrong, in the engine's words; empty when nothing did.
         changed_at: when the state began.
+        service_id: the engine's id of the service.
+        node_id: the engine's id of the node; empty while none is chosen.
     """
 
     state: str
     error: str
     changed_at: datetime
+    service_id: str = ""
+    node_id: str = ""
 
 
 def read_task(document: Mapping[str, Any]) -> Task:
@@ -32,6 +36,8 @@ def read_task(document: Mapping[str, Any]) -> Task:
         state=status["State"],
         error=status.get("Err", ""),
         changed_at=datetime.fromisoformat(status["Timestamp"]),
+        service_id=document.get("ServiceID", ""),
+        node_id=document.get("NodeID", ""),
     )
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import pytest
 import requests
-from support.fake_swarm import FakeSwarm
+from support.fake_swarm import fake_swarm
 from support.serving import free_port, served
 from support.tasks_dns import tasks_dns
 
@@ -85,13 +85,13 @@ class Gateway:
         self.proxy = proxy
         self.process = process
         self.names = names
-        self.swarm = FakeSwarm()
+        self.swarm = fake_swarm()
         self.url = f"http://{plane.bind}"
         self._stack = stack
 
     def start_controller(self):
-        follower = Follower(self.swarm, self.proxy, self.plane, refresh_s=60)
-        waiter = ReplicaWaiter(self.swarm, patience_s=2, patience_in_trouble_s=0.2)
+        follower = Follower(self.swarm.functions, self.proxy, self.plane, refresh_s=60)
+        waiter = ReplicaWaiter(self.swarm.functions, patience_s=2, patience_in_trouble_s=0.2)
         app = create_app(Credentials(*USER), self.swarm, follower, waiter)
         return served(app, int(self.plane.controller.rpartition(":")[2]))
 
@@ -250,8 +250,8 @@ def test_before_the_functions_are_known_nothing_is_called_missing(gateway):
 def test_a_function_that_cannot_start_is_503_with_the_reason(gateway):
     with gateway.start_controller():
         deploy(gateway, "echo")
-        gateway.swarm.starts_replicas = False
-        gateway.swarm.attempts["echo"] = [Task("rejected", "No such image: i", datetime.now(UTC))]
+        gateway.swarm.functions.starts_replicas = False
+        gateway.swarm.functions.attempts["echo"] = [Task("rejected", "No such image: i", datetime.now(UTC))]
         began = time.monotonic()
         answer = gateway.ask("/function/echo", method="POST", data="x")
     assert answer.status_code == 503
@@ -277,12 +277,12 @@ def test_without_a_controller_a_sleeping_function_is_503(gateway):
 def test_the_first_call_of_a_sleeping_function_waits_for_its_replica(gateway):
     with gateway.start_controller():
         deploy(gateway, "echo")
-        gateway.swarm.scale("echo", 0)
+        gateway.swarm.functions.scale("echo", 0)
         caller = CallLater(gateway, "/function/echo", data=b"y" * 50_000)
         gateway.replica("echo", "127.0.1.1")
         answer = caller.answer()
         assert (answer.status_code, answer.json()["length"]) == (200, 50_000)
-        assert gateway.swarm.function("echo").replicas == 1
+        assert gateway.swarm.functions.one("echo").replicas == 1
 
 
 class CallLater:
@@ -336,7 +336,7 @@ def test_a_function_deployed_through_another_manager_is_followed(gateway):
         document = {"service": "echo", "image": "i"}
         from piswarm.gateway.deployment import parse_deployment
 
-        gateway.swarm.create(parse_deployment(document))
+        gateway.swarm.functions.create(parse_deployment(document))
         gateway.until(lambda answer: answer.status_code == 200, "/function/echo")
 
 

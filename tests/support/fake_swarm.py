@@ -1,29 +1,37 @@
 """A Swarm in memory: the edge of the gateway's contract tests. The real one is tested in tests/lab."""
 
+import asyncio
 import threading
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from piswarm.gateway.faults import BadRequest, NotFound
+from piswarm.gateway.admission import must_be_able_to_run
+from piswarm.gateway.faults import BadRequest, Conflict, NotFound
 from piswarm.gateway.function import Function
+from piswarm.gateway.logs import LogLine
+from piswarm.gateway.node import Node
 from piswarm.gateway.service_spec import read_function, service_spec
+from piswarm.gateway.swarm import Swarm
 
 CREATED = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-class FakeSwarm:
+class FakeFunctions:
     """Keeps services as documents of the engine, and starts replicas at once unless told otherwise."""
 
-    def __init__(self, secrets=()):
-        self.secrets = set(secrets)
+    def __init__(self, secrets, nodes):
+        self._secrets = secrets
+        self._nodes = nodes
+        self.images = {}
         self.services = {}
         self.attempts = {}
         self.starts_replicas = True
         self.changed = threading.Event()
 
-    def functions(self):
-        return [self.function(name) for name in sorted(self.services)]
+    def all(self):
+        return [self.one(name) for name in sorted(self.services)]
 
-    def function(self, name) -> Function:
+    def one(self, name) -> Function:
         if name not in self.services:
             raise NotFound(f"No such service found: {name}.")
         document = self.services[name]
@@ -46,16 +54,16 @@ class FakeSwarm:
         self._write(spec, spec.scale_min)
 
     def update(self, spec):
-        current = self.function(spec.name)
+        current = self.one(spec.name)
         self._write(spec, spec.replicas_after_update(current.replicas))
 
     def scale(self, name, replicas):
-        self.function(name)
+        self.one(name)
         self.services[name]["Mode"]["Replicated"]["Replicas"] = replicas
         self.changed.set()
 
     def remove(self, name):
-        self.function(name)
+        self.one(name)
         del self.services[name]
         self.changed.set()
 
@@ -65,12 +73,117 @@ class FakeSwarm:
             self.changed.wait()
             self.changed.clear()
 
+    def users_of(self, secret):
+        return [name for name in self.services if secret in self.one(name).spec.secrets]
+
     def _write(self, spec, replicas):
-        missing = sorted(set(spec.secrets) - self.secrets)
+        must_be_able_to_run(spec, self.images.get(spec.image), self._nodes.all())
+        missing = sorted(set(spec.secrets) - self._secrets.values.keys())
         if missing:
             raise BadRequest(f"Deployment error: no such secret: {', '.join(missing)}.")
-        ids = {name: f"id-{name}" for name in spec.secrets}
+        mounted = {name: (f"id-{name}", name) for name in spec.secrets}
         self.services[spec.name] = service_spec(
-            spec, replicas=replicas, network="piswarm_functions", secret_ids=ids
+            spec, replicas=replicas, network="piswarm_functions", secrets=mounted
         )
         self.changed.set()
+
+
+class FakeSecrets:
+    """Keeps values where a test can look at them."""
+
+    def __init__(self, names):
+        self.values = dict.fromkeys(names, b"value")
+        self.users_of = lambda _: []
+
+    def names(self):
+        return sorted(self.values)
+
+    def create(self, name, value):
+        if name in self.values:
+            raise Conflict(f"There is a secret named {name} already.")
+        self.values[name] = value
+
+    def update(self, name, value):
+        self._must_be_known(name)
+        self.values[name] = value
+
+    def remove(self, name):
+        self._must_be_known(name)
+        if self.users_of(name):
+            raise Conflict(f"The secret {name} is used by {', '.join(self.users_of(name))}.")
+        del self.values[name]
+
+    def _must_be_known(self, name):
+        if name not in self.values:
+            raise NotFound(f"No such secret: {name}.")
+
+
+class FakeLogs:
+    """Gives the lines that a test wrote; a follower gets those that come later, too."""
+
+    def __init__(self, functions):
+        self._functions = functions
+        self.lines = []
+        self.readers = 0
+
+    def write(self, name, text, instance="task1", timestamp="2026-11-20T12:00:00.123456789Z"):
+        self.lines.append(LogLine(name, instance, timestamp, text))
+
+    @asynccontextmanager
+    async def read(self, query):
+        self._functions.one(query.name)
+        self.readers += 1
+        try:
+            yield self._chosen(query)
+        finally:
+            self.readers -= 1
+
+    async def _chosen(self, query):
+        chosen = [line for line in self.lines if self._is_asked_for(line, query)]
+        for line in chosen if query.tail is None else chosen[max(0, len(chosen) - query.tail) :]:
+            yield line
+        seen = len(self.lines)
+        while query.follow:
+            for line in self.lines[seen:]:
+                yield line
+            seen = len(self.lines)
+            await asyncio.sleep(0.01)
+
+    def _is_asked_for(self, line, query):
+        if query.since and datetime.fromisoformat(line.timestamp) < query.since:
+            return False
+        return line.name == query.name and line.instance.startswith(query.instance)
+
+
+class FakeNodes:
+    """One node of each architecture, unless a test says otherwise."""
+
+    def __init__(self):
+        self.nodes = [node("pi3", "armhf"), node("pi5", "arm64")]
+
+    def all(self):
+        return self.nodes
+
+
+def node(name, arch, **more) -> Node:
+    """Return a node as piswarm's users have them."""
+    facts = {
+        "role": "worker",
+        "leader": False,
+        "state": "ready",
+        "availability": "active",
+        "model": f"Raspberry {name}",
+        "memory_bytes": 2**30,
+        "nano_cpus": 4 * 10**9,
+        **more,
+    }
+    return Node(id=f"id-{name}", name=name, arch=arch, **facts)
+
+
+def fake_swarm(secrets=()) -> Swarm:
+    """Return an empty cluster with some secrets."""
+    kept = FakeSecrets(secrets)
+    nodes = FakeNodes()
+    functions = FakeFunctions(kept, nodes)
+    kept.users_of = functions.users_of
+    return Swarm(functions, kept, FakeLogs(functions), nodes)

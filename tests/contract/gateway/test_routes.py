@@ -1,18 +1,20 @@
 """The wire contract, route by route: a request, the state it meets, and the answer it must get."""
 
 import json
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass, field
 
 import pytest
 import requests
-from support.fake_swarm import FakeSwarm
+from support.fake_swarm import fake_swarm
 from support.serving import served
 
 from piswarm.gateway.app import create_app
 from piswarm.gateway.authentication import Credentials
 from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy_config import DataPlane
+from piswarm.gateway.image import Image
+from piswarm.gateway.swarm import Swarm
 
 USER = ("admin", "secret")
 ECHO = {"service": "echo", "image": "functions/echo:1"}
@@ -75,6 +77,15 @@ CASES = [
     ),
     Case("POST", "/system/functions", 400, body={**ECHO, "service": "Echo"}, text="Deployment error"),
     Case("POST", "/system/functions", 400, body={"service": "echo"}, text="image"),
+    Case("POST", "/system/functions", 400, body={**ECHO, "limits": {"cpu": "100"}}, text="has 4 CPUs"),
+    Case("POST", "/system/functions", 400, body={**ECHO, "requests": {"memory": "2g"}}, text="has 1Gi"),
+    Case(
+        "POST",
+        "/system/functions",
+        400,
+        body={**ECHO, "image": "for/amd64"},
+        text="the nodes are arm64, armhf",
+    ),
     Case("POST", "/system/functions", 400, body=b"{", text="JSON"),
     Case("POST", "/system/functions", 413, body=b" " * (2**20 + 1)),
     # Update
@@ -101,6 +112,36 @@ CASES = [
     Case("POST", "/system/scale-function/echo", 404, body={"serviceName": "echo", "replicas": 3}),
     Case("POST", "/system/scale-function/echo", 400, body={"replicas": -1}, deployed=[ECHO], text="replicas"),
     Case("POST", "/system/scale-function/echo", 400, body=b"", deployed=[ECHO], text="JSON"),
+    # Secrets
+    Case("GET", "/system/secrets", 200, text='[{"name":"s1","namespace":"openfaas-fn"}]'),
+    Case("GET", "/system/secrets", 401, user=None),
+    Case("POST", "/system/secrets", 201, body={"name": "s2", "value": "v"}),
+    Case("POST", "/system/secrets", 201, body={"name": "s2", "namespace": "openfaas-fn", "rawValue": "AAE="}),
+    Case("POST", "/system/secrets", 409, body={"name": "s1", "value": "v"}, text="already"),
+    Case("POST", "/system/secrets", 400, body={"name": "s2"}, text="value"),
+    Case("POST", "/system/secrets", 400, body={"name": "s2", "value": ""}, text="value"),
+    Case("POST", "/system/secrets", 400, body={"name": "s2", "rawValue": "?"}, text="base64"),
+    Case("POST", "/system/secrets", 400, body={"name": "s2", "value": "v" * 512_001}, text="bytes"),
+    Case("POST", "/system/secrets", 400, body={"name": "../s2", "value": "v"}, text="name"),
+    Case("PUT", "/system/secrets", 200, body={"name": "s1", "value": "new"}),
+    Case("PUT", "/system/secrets", 404, body={"name": "s2", "value": "new"}, text="s2"),
+    Case("DELETE", "/system/secrets", 202, body={"name": "s1"}),
+    Case("DELETE", "/system/secrets", 404, body={"name": "s2"}, text="s2"),
+    Case("DELETE", "/system/secrets", 409, body={"name": "s1"}, deployed=[LIMITED], text="used by echo"),
+    # Logs
+    Case("GET", "/system/logs?name=echo", 200, deployed=[ECHO]),
+    Case("GET", "/system/logs?name=echo.openfaas-fn&tail=-1&follow=false", 200, deployed=[ECHO]),
+    Case("GET", "/system/logs?name=echo", 404, text="No such service found: echo."),
+    Case("GET", "/system/logs", 422, text="name"),
+    Case("GET", "/system/logs?name=echo&tail=many", 422, deployed=[ECHO], text="tail"),
+    Case("GET", "/system/logs?name=echo&follow=perhaps", 422, deployed=[ECHO], text="follow"),
+    Case("GET", "/system/logs?name=echo&since=yesterday", 422, deployed=[ECHO], text="since"),
+    Case("GET", "/system/logs?name=echo", 401, user=None),
+    # Namespaces: one, and no other
+    Case("GET", "/system/namespaces", 200, text='["openfaas-fn"]'),
+    Case("GET", "/system/namespace/dev", 501, text="one namespace"),
+    Case("POST", "/system/namespace/", 501, body={"name": "dev"}),
+    Case("POST", "/system/alert", 501, body={}),
     # About the gateway
     Case("GET", "/system/info", 200, text='"orchestration":"swarm"'),
     # What is not there
@@ -115,58 +156,66 @@ CASES = [
 ]
 
 
-@contextmanager
-def gateway(*deployments):
-    """Serve a gateway over a Swarm in memory where `deployments` are deployed already."""
-    swarm, proxy = FakeSwarm(secrets=["s1"]), RecordingProxy()
-    app = create_app(Credentials(*USER), swarm, Follower(swarm, proxy, DataPlane(), refresh_s=60))
+@pytest.fixture(scope="module")
+def serving():
+    """Serve one gateway over a Swarm in memory for all tests."""
+    swarm, proxy = fake_swarm(), RecordingProxy()
+    app = create_app(Credentials(*USER), swarm, Follower(swarm.functions, proxy, DataPlane(), refresh_s=60))
     with served(app) as address:
-        for deployment in deployments:
-            requests.post(
-                f"http://{address}/system/functions", json=deployment, auth=USER, timeout=10
-            ).raise_for_status()
-        yield address, swarm, proxy
+        yield Gateway(address, swarm, proxy)
 
 
-def ask(address, case):
-    body = case.body if isinstance(case.body, bytes) or case.body is None else json.dumps(case.body)
-    return requests.request(
-        case.method,
-        f"http://{address}{case.path}",
-        data=body,
-        auth=case.user,
-        timeout=10,
-        allow_redirects=False,
-    )
+@dataclass
+class Gateway:
+    """A gateway at `address` and what is behind it."""
+
+    address: str
+    swarm: Swarm
+    proxy: RecordingProxy
+
+    def ask(self, method, path, **more):
+        more = {"auth": USER, "timeout": 10, "allow_redirects": False, **more}
+        return requests.request(method, f"http://{self.address}{path}", **more)
+
+    def deploy(self, document):
+        self.ask("POST", "/system/functions", json=document).raise_for_status()
+
+
+@pytest.fixture
+def gateway(serving):
+    """Give the gateway with one secret and nothing else in its Swarm."""
+    serving.swarm.functions.services.clear()
+    serving.swarm.secrets.values = {"s1": b"value"}
+    serving.swarm.logs.lines.clear()
+    serving.swarm.functions.images = {"for/amd64": Image("sha256:0", frozenset({"amd64"}))}
+    return serving
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_contract_is_kept(case):
-    with gateway(*case.deployed) as (address, _, _):
-        answer = ask(address, case)
+def test_the_contract_is_kept(gateway, case):
+    for document in case.deployed:
+        gateway.deploy(document)
+    body = case.body if isinstance(case.body, bytes) or case.body is None else json.dumps(case.body)
+    answer = gateway.ask(case.method, case.path, data=body, auth=case.user)
     assert answer.status_code == case.status, answer.text
     assert case.text in answer.text
-    if answer.status_code in (202, 204):
+    if answer.status_code in (201, 202, 204):
         assert answer.content == b""
 
 
-def test_a_refusal_asks_for_basic_authentication():
-    with gateway() as (address, _, _):
-        answer = requests.get(f"http://{address}/system/functions", timeout=10)
+def test_a_refusal_asks_for_basic_authentication(gateway):
+    answer = gateway.ask("GET", "/system/functions", auth=None)
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="Restricted"'
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-def test_the_root_leads_to_the_page():
-    with gateway() as (address, _, _):
-        answer = requests.get(f"http://{address}/", timeout=10, allow_redirects=False)
-    assert answer.headers["Location"] == "/ui/"
+def test_the_root_leads_to_the_page(gateway):
+    assert gateway.ask("GET", "/").headers["Location"] == "/ui/"
 
 
-def test_a_deployed_function_is_told_completely():
-    with gateway(LIMITED) as (address, _, _):
-        told = requests.get(f"http://{address}/system/function/echo", auth=USER, timeout=10).json()
-    assert told == {
+def test_a_deployed_function_is_told_completely(gateway):
+    gateway.deploy(LIMITED)
+    assert gateway.ask("GET", "/system/function/echo").json() == {
         "name": "echo",
         "image": "functions/echo:1",
         "namespace": "openfaas-fn",
@@ -182,35 +231,90 @@ def test_a_deployed_function_is_told_completely():
         "invocationCount": 0,
         "replicas": 1,
         "availableReplicas": 1,
+        "state": "ready",
+        "reason": "",
         "createdAt": "2026-11-20T12:00:00Z",
     }
 
 
-def test_info_has_what_clients_fall_over_without():
-    with gateway() as (address, _, _):
-        info = requests.get(f"http://{address}/system/info", auth=USER, timeout=10).json()
+def test_info_has_what_clients_fall_over_without(gateway):
+    info = gateway.ask("GET", "/system/info").json()
     assert info["provider"]["version"]["release"] == info["version"]["release"] != ""
 
 
-def test_haproxy_knows_a_function_before_its_deployer_hears_of_success():
-    with gateway() as (address, _, proxy):
-        assert "function:echo" not in proxy.text
-        requests.post(
-            f"http://{address}/system/functions", json=ECHO, auth=USER, timeout=10
-        ).raise_for_status()
-        assert "backend function:echo" in proxy.text
-        requests.delete(
-            f"http://{address}/system/functions", json={"functionName": "echo"}, auth=USER, timeout=10
-        ).raise_for_status()
-        assert "function:echo" not in proxy.text
+def test_haproxy_knows_a_function_before_its_deployer_hears_of_success(gateway):
+    gateway.deploy({**ECHO, "service": "fresh"})
+    assert "backend function:fresh" in gateway.proxy.text
+    gateway.ask("DELETE", "/system/functions", json={"functionName": "fresh"}).raise_for_status()
+    assert "function:fresh" not in gateway.proxy.text
 
 
-def test_an_update_keeps_the_replicas():
-    with gateway(ECHO) as (address, swarm, _):
-        requests.post(
-            f"http://{address}/system/scale-function/echo", json={"replicas": 3}, auth=USER, timeout=10
-        ).raise_for_status()
-        requests.put(
-            f"http://{address}/system/functions", json=ECHO, auth=USER, timeout=10
-        ).raise_for_status()
-        assert swarm.function("echo").replicas == 3
+def test_an_update_keeps_the_replicas(gateway):
+    gateway.deploy(ECHO)
+    gateway.ask("POST", "/system/scale-function/echo", json={"replicas": 3}).raise_for_status()
+    gateway.ask("PUT", "/system/functions", json=ECHO).raise_for_status()
+    assert gateway.swarm.functions.one("echo").replicas == 3
+
+
+def test_a_secrets_value_goes_in_and_does_not_come_out(gateway):
+    for method, document in (
+        ("POST", {"name": "raw", "rawValue": "AAH/"}),
+        ("PUT", {"name": "s1", "value": "nächster"}),
+    ):
+        gateway.ask(method, "/system/secrets", json=document).raise_for_status()
+    assert gateway.swarm.secrets.values == {"raw": b"\x00\x01\xff", "s1": "nächster".encode()}
+    listed = gateway.ask("GET", "/system/secrets").text
+    assert "chster" not in listed
+    assert "AAH" not in listed
+
+
+def read_lines(gateway, query):
+    answer = gateway.ask("GET", f"/system/logs?{query}")
+    assert answer.headers["Content-Type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_logs_are_one_json_object_a_line(gateway):
+    gateway.deploy(ECHO)
+    gateway.swarm.logs.write("echo", 'said "hä"')
+    assert read_lines(gateway, "name=echo") == [
+        {
+            "name": "echo",
+            "namespace": "openfaas-fn",
+            "instance": "task1",
+            "timestamp": "2026-11-20T12:00:00.123456789Z",
+            "text": 'said "hä"',
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "texts"),
+    [
+        ("tail=2", ["two", "three"]),
+        ("tail=0", []),
+        ("since=2026-11-20T13:00:00Z", ["two", "three"]),
+        ("instance=task2", ["three"]),
+    ],
+)
+def test_logs_can_be_cut(gateway, query, texts):
+    gateway.deploy(ECHO)
+    gateway.swarm.logs.write("echo", "one", timestamp="2026-11-20T12:00:00Z")
+    gateway.swarm.logs.write("echo", "two", timestamp="2026-11-20T13:00:00Z")
+    gateway.swarm.logs.write("echo", "three", instance="task2", timestamp="2026-11-20T14:00:00Z")
+    assert [line["text"] for line in read_lines(gateway, f"name=echo&{query}")] == texts
+
+
+def test_followed_logs_come_as_they_are_written_and_end_with_the_reader(gateway):
+    gateway.deploy(ECHO)
+    gateway.swarm.logs.write("echo", "before")
+    answer = gateway.ask("GET", "/system/logs?name=echo&follow=true", stream=True)
+    lines = answer.iter_lines()
+    assert json.loads(next(lines))["text"] == "before"
+    gateway.swarm.logs.write("echo", "after")
+    assert json.loads(next(lines))["text"] == "after"
+    answer.close()
+    deadline = time.monotonic() + 10
+    while gateway.swarm.logs.readers:
+        assert time.monotonic() < deadline, "the reader is gone and its logs are still read"
+        time.sleep(0.01)

@@ -28,6 +28,7 @@ def test_the_user_is_let_in():
         basic("admin:pass"),
         basic(":pass:wörd"),
         basic("admin"),
+        basic("admin:pass:wörd").replace("Basic", "Bearer"),
     ],
 )
 def test_nobody_else_is(header):

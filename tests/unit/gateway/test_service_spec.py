@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piswarm.gateway.function import FunctionSpec, Resources
-from piswarm.gateway.service_spec import is_function, read_function, read_spec, service_spec
+from piswarm.gateway.service_spec import (
+    is_function,
+    read_function,
+    read_spec,
+    repoint_secret,
+    secret_ids_in,
+    service_spec,
+)
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="=\0"), min_size=1, max_size=12)
 amounts = st.builds(Resources, st.none() | st.integers(1, 2**40), st.none() | st.integers(1, 10**11))
@@ -23,17 +30,17 @@ specs = st.builds(
     requests=amounts,
     read_only=st.booleans(),
 )
-IDS = {"one": "id1", "two": "id2"}
+MOUNTED = {"one": ("id1", "one.1"), "two": ("id2", "two.1")}
 
 
 @given(specs)
 def test_a_function_survives_being_a_service(spec):
-    assert read_spec(service_spec(spec, replicas=1, network="n", secret_ids=IDS)) == spec
+    assert read_spec(service_spec(spec, replicas=1, network="n", secrets=MOUNTED)) == spec
 
 
 def test_the_service_is_what_the_design_asks_for():
     spec = FunctionSpec(name="echo", image="i", secrets=("one",), read_only=True)
-    document = service_spec(spec, replicas=3, network="piswarm_functions", secret_ids=IDS)
+    document = service_spec(spec, replicas=3, network="piswarm_functions", secrets=MOUNTED)
     container = document["TaskTemplate"]["ContainerSpec"]
     assert document["Mode"] == {"Replicated": {"Replicas": 3}}
     assert document["EndpointSpec"] == {"Mode": "dnsrr"}
@@ -46,7 +53,7 @@ def test_the_service_is_what_the_design_asks_for():
 
 
 def test_a_listed_service_is_read_with_its_true_figures():
-    document = service_spec(FunctionSpec(name="echo", image="i"), replicas=3, network="n", secret_ids={})
+    document = service_spec(FunctionSpec(name="echo", image="i"), replicas=3, network="n", secrets={})
     function = read_function(
         {
             "Spec": document,
@@ -60,9 +67,7 @@ def test_a_listed_service_is_read_with_its_true_figures():
 
 
 def test_only_functions_are_functions():
-    ours = {
-        "Spec": service_spec(FunctionSpec(name="echo", image="i"), replicas=1, network="n", secret_ids={})
-    }
+    ours = {"Spec": service_spec(FunctionSpec(name="echo", image="i"), replicas=1, network="n", secrets={})}
     assert is_function(ours)
     assert not is_function({"Spec": {"Name": "piswarm_registry", "Mode": {"Replicated": {}}}})
     assert not is_function({"Spec": {**ours["Spec"], "Name": "another"}})
@@ -73,3 +78,23 @@ def test_an_update_keeps_the_number_of_replicas_within_bounds():
         name="echo", image="i", labels={"com.openfaas.scale.min": "2", "com.openfaas.scale.max": "4"}
     )
     assert [spec.replicas_after_update(current) for current in (0, 1, 3, 9)] == [2, 2, 3, 4]
+
+
+def test_a_secret_can_be_pointed_at_another_value():
+    spec = FunctionSpec(name="echo", image="i", secrets=("one", "two"))
+    document = service_spec(spec, replicas=1, network="n", secrets=MOUNTED)
+    changed = repoint_secret(document, "one", "id9", "one.2")
+    assert secret_ids_in(document) == {"id1", "id2"}
+    assert secret_ids_in(changed) == {"id9", "id2"}
+    assert read_spec(changed) == spec
+
+
+def test_nodes_to_avoid_become_constraints_that_are_not_told_as_the_deployers():
+    spec = FunctionSpec(name="echo", image="i", constraints=("node.role==worker",))
+    document = service_spec(spec, replicas=1, network="n", secrets={}, avoid=("armhf",))
+    assert document["TaskTemplate"]["Placement"]["Constraints"] == [
+        "node.platform.os == linux",
+        "node.labels.piswarm.arch != armhf",
+        "node.role==worker",
+    ]
+    assert read_spec(document) == spec

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 
+from piswarm.gateway.deployment import parse_document
 from piswarm.gateway.faults import Fault
 
 MAX_BYTES = 2**20
@@ -27,3 +30,13 @@ async def read_body(request: Request) -> bytes:
         if len(body) > MAX_BYTES:
             raise TooLarge(f"The body is longer than {MAX_BYTES} bytes.")
     return bytes(body)
+
+
+async def read_document(request: Request) -> dict[str, Any]:
+    """Return the JSON object in the body of a request.
+
+    Raises:
+        BadRequest: the body is something else.
+        TooLarge: it is longer than `MAX_BYTES`.
+    """
+    return parse_document(await read_body(request))

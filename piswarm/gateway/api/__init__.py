@@ -1,0 +1,1 @@
+"""What the routes of the gateway's API do, one module for each noun."""
