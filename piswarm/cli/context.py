@@ -20,13 +20,14 @@ class Options:
 
 
 _options = Options()
+_console: Console | None = None
 
 
 def set_options(*, cluster: str, quiet: bool, no_input: bool, debug: bool) -> None:
     """Keep the options of this run for the sub-command."""
-    global _options  # noqa: PLW0603  (one command line a process)
+    global _options, _console  # noqa: PLW0603  (one command line a process)
     _options = Options(cluster, quiet, no_input, debug)
-    console.cache_clear()
+    _console = None
 
 
 def options() -> Options:
@@ -34,10 +35,12 @@ def options() -> Options:
     return _options
 
 
-@cache
 def console(as_json: bool = False) -> Console:
-    """Return the console of this run; ask with `as_json` first in a command that has `--json`."""
-    return Console(as_json=as_json, quiet=_options.quiet, no_input=_options.no_input)
+    """Return the console of this run; a command that has `--json` asks first and decides for all others."""
+    global _console  # noqa: PLW0603  (one command line a process)
+    if _console is None:
+        _console = Console(as_json=as_json, quiet=_options.quiet, no_input=_options.no_input)
+    return _console
 
 
 @cache

@@ -28,9 +28,18 @@ app.add_typer(node.app, name="node")
 app.add_typer(lab.app, name="lab")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
     cluster: Annotated[
         str, typer.Option("--cluster", "-c", help="The cluster (default: the last used).")
     ] = "",
@@ -42,9 +51,6 @@ def _root(
 
     First steps:  piswarm init      then:  piswarm new hello && piswarm deploy hello
     """
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     context.set_options(cluster=cluster, quiet=quiet, no_input=no_input, debug=debug)
 
 
