@@ -70,7 +70,7 @@ def ensure_authority(directory: Path, cluster: str) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"piswarm {cluster} authority")])
         built = (
-            _certificate(subject, subject, key.public_key())
+            _certificate(subject, subject, key.public_key(), key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .sign(key, hashes.SHA256())
@@ -93,11 +93,11 @@ def ensure_server_certificate(directory: Path, stem: str, authority: KeyPair, na
     if not (certificate.exists() and private.exists() and _names_of(certificate.read_bytes()) == set(names)):
         signer = serialization.load_pem_private_key(authority.private_key, password=None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)  # noqa: S101  (we made it so)
-        issuer = x509.load_pem_x509_certificate(authority.certificate)
+        issuer = x509.load_pem_x509_certificate(authority.certificate).subject
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         built = (
-            _certificate(subject, issuer.subject, key.public_key())
+            _certificate(subject, issuer, key.public_key(), signer.public_key())
             .add_extension(
                 x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
             )
@@ -135,7 +135,10 @@ def ensure_credentials(directory: Path) -> dict[str, dict[str, str]]:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
 ) -> x509.CertificateBuilder:
     # Valid from a day ago: a Pi without a clock battery may believe in yesterday until its time is set.
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
@@ -147,6 +150,9 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(begin + datetime.timedelta(days=365 * _AUTHORITY_YEARS))
+        # Strict clients, such as Python from 3.13 on, refuse certificates without these two.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )
 
 

@@ -1,0 +1,95 @@
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from piswarm.cluster.images import Base, cluster_images, read_base
+from piswarm.errors import ConfigError
+
+BASE = Base(None, "debian:trixie-slim", "0123456789ab")
+
+
+def names_in(context: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(context))) as archive:
+        return archive.getnames()
+
+
+def test_the_same_files_make_the_same_bytes_and_the_same_tag():
+    one, other = cluster_images(BASE), cluster_images(BASE)
+    assert {name: image.context for name, image in one.items()} == {
+        name: image.context for name, image in other.items()
+    }
+    assert [image.reference for image in one.values()] == [image.reference for image in other.values()]
+
+
+def test_another_base_makes_other_tags_of_the_same_context():
+    one, other = cluster_images(BASE)["gateway"], cluster_images(Base(None, "x", "ba9876543210"))["gateway"]
+    assert one.context == other.context
+    assert one.reference != other.reference
+
+
+def test_each_image_is_called_by_the_registry_its_name_and_its_content():
+    for name, image in cluster_images(BASE).items():
+        repository, _, tag = image.reference.rpartition(":")
+        assert repository == f"registry.piswarm.internal:5000/piswarm/{name}"
+        assert len(tag) == 12
+        assert int(tag, 16) >= 0
+    assert len({image.reference.rpartition(":")[2] for image in cluster_images(BASE).values()}) == 3
+
+
+def test_an_image_holds_its_folder_and_what_it_needs_of_the_package_and_nothing_else():
+    images = {name: names_in(image.context) for name, image in cluster_images(BASE).items()}
+    assert all("Dockerfile" in names for names in images.values())
+    assert {"piswarm/__init__.py", "piswarm/errors.py", "piswarm/gateway/__main__.py"} <= {*images["gateway"]}
+    assert "piswarm/runtime/__main__.py" in images["python3"]
+    assert not [name for name in images["registry"] if name.startswith("piswarm/")]
+    every = [name for names in images.values() for name in names]
+    assert not [name for name in every if "__pycache__" in name or name.startswith(("/", ".."))]
+    assert not [name for name in images["gateway"] if name.startswith("piswarm/cluster")]
+
+
+def test_who_made_the_files_and_when_does_not_matter():
+    with tarfile.open(
+        fileobj=io.BytesIO(gzip.decompress(cluster_images(BASE)["gateway"].context))
+    ) as archive:
+        entries = archive.getmembers()
+    assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in entries} == {(0, 0, 0, "")}
+    assert {entry.mode for entry in entries} <= {0o644, 0o755}
+
+
+def test_a_base_is_a_reference_or_an_archive(tmp_path):
+    archive = tmp_path / "base.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(tarfile.TarInfo("etc"))
+    by_reference, by_file = read_base("debian:trixie-slim"), read_base(str(archive))
+    assert (by_reference.source, by_reference.archive) == ("debian:trixie-slim", None)
+    assert (by_file.source, by_file.archive) == ("", archive)
+    assert by_reference.digest != read_base("debian:bookworm-slim").digest
+
+
+def test_a_changed_archive_is_another_base(tmp_path):
+    path = tmp_path / "base.tar.gz"
+    path.write_bytes(gzip.compress(b"one", mtime=0))
+    before = read_base(str(path)).digest
+    path.write_bytes(gzip.compress(b"two", mtime=0))
+    assert read_base(str(path)).digest != before
+
+
+@pytest.mark.parametrize("missing", ["/nowhere/base.tar", "./base", "~/base.tar.gz", "cards/base.tar"])
+def test_an_archive_that_is_not_there_is_told(missing):
+    with pytest.raises(ConfigError, match="no base image archive") as caught:
+        read_base(missing)
+    assert "--base-image" in caught.value.hint
+
+
+def test_a_file_that_is_no_archive_is_told(tmp_path):
+    path = tmp_path / "base.tar"
+    path.write_text("a page that says 404")
+    with pytest.raises(ConfigError, match="not a tar archive"):
+        read_base(str(path))
+
+
+@pytest.mark.parametrize("reference", ["debian:trixie-slim", "ghcr.io/someone/base:1", "localhost:5000/base"])
+def test_references_with_slashes_are_references(reference):
+    assert read_base(reference).source == reference
