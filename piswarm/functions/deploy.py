@@ -19,7 +19,7 @@ from piswarm.cluster.connect import Connection, connect
 from piswarm.cluster.engine import engine_of
 from piswarm.cluster.inventory import Cluster
 from piswarm.console import Console
-from piswarm.errors import DeployError
+from piswarm.errors import DeployError, SpecError
 from piswarm.functions import history
 from piswarm.functions.build import BuildRequest, build
 from piswarm.functions.gateway import GatewayClient
@@ -109,6 +109,7 @@ def deploy_function(cluster: Cluster, console: Console, wish: Wish) -> Deployed:
         running = gateway.function(wish.function)
         if is_live(running, version.fingerprint) and not wish.is_forced:
             return _nothing_to_do(cluster, version, running)
+        _check_secrets(gateway, version)
         console.note(f"Commit {version.source.commit.short} ({version.source.commit.subject})")
         if wish.is_dry_run:
             for step in plan_deploy(version, running, cluster):
@@ -212,6 +213,19 @@ def _observe(repository: ManagerRepository, wish: Wish, console: Console) -> tup
     for note in notes:
         console.note(note)
     return work_tree, version
+
+
+def _check_secrets(gateway: GatewayClient, version: Version) -> None:
+    """Miss secrets before the build, not after it."""
+    if not version.spec.secrets:
+        return
+    missing = sorted(set(version.spec.secrets) - set(gateway.secrets()))
+    if missing:
+        names = " and ".join(f"'{name}'" for name in missing)
+        raise SpecError(
+            f"{version.spec.name} needs the secret {names}, which the cluster does not have.",
+            f"Make it: piswarm secret create {missing[0]}",
+        )
 
 
 def _uncommitted(work_tree: WorkTree, version: Version) -> list[str]:

@@ -126,7 +126,7 @@ def _watch(
             told = rollout.text
             on_progress(told)
         time.sleep(pause_s)
-        pause_s = min(pause_s * 1.3, 1.0)
+        pause_s = min(pause_s * 1.2, 0.4)
 
 
 def _wait_for_answer(

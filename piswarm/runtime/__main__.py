@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from piswarm.runtime.app import App, Callee
+from piswarm.runtime.environment import answer_for_requests
 from piswarm.runtime.handler import HandlerError, load_handler
 from piswarm.runtime.output import separate_requests
 from piswarm.runtime.process import Process
@@ -18,6 +19,7 @@ def _callee(settings: RuntimeSettings, arguments: list[str]) -> Callee:
     if settings.process:
         return Process(settings)
     separate_requests()
+    answer_for_requests()
     return load_handler(Path(arguments[0] if arguments else "function").resolve(), settings)
 
 
@@ -33,4 +35,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Handlers that still hang had their time; Python would wait for their threads for ever.
+    os._exit(exit_code)

@@ -102,6 +102,8 @@ class App:
             answer = sentence(413, f"The body is larger than {self._settings.max_body} bytes.")
         except _CallerLeftError:
             return
+        except asyncio.CancelledError:  # the server's last act before it ends
+            answer = sentence(503, "The function was stopped before it had answered.")
         await self._send(send, answer, began)
         _log_request(scope, headers, answer, received, time.perf_counter() - began)
 

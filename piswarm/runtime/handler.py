@@ -5,7 +5,8 @@
 | `handle(req)`            | the body: text (`req: bytes`: raw) | text, bytes, JSON; None: what it printed   |
 | `handle(event, context)` | body, headers, method, query, path | also `{"statusCode", "body", "headers"}`   |
 
-Both may be `async`, and both may return `(body, status)` or `(body, status, headers)`.
+Both find the request in the environment, too: `os.environ["Http_Query"]`, `Http_Method`, `Http_Path` and one
+`Http_<Name>` for each header. Both may be `async`, and both may return `(body, status)` or `(body, status, headers)`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from piswarm.runtime.environment import about
 from piswarm.runtime.messages import Answer, Headers, Request, answer_from, sentence
 from piswarm.runtime.output import captured
 from piswarm.runtime.settings import RuntimeSettings
@@ -73,7 +75,7 @@ class Handler:
 
     def call(self, request: Request) -> Answer:
         """Answer `request`, in the calling thread."""
-        with captured() as printed:
+        with captured() as printed, about(request):
             try:
                 value = self._handle(*self._arguments(request))
                 answer = self._answer(value, printed.getvalue())
@@ -83,7 +85,7 @@ class Handler:
 
     async def call_async(self, request: Request) -> Answer:
         """Answer `request` with a handler that is `async`."""
-        with captured() as printed:
+        with captured() as printed, about(request):
             try:
                 value = await self._handle(*self._arguments(request))
                 answer = self._answer(value, printed.getvalue())

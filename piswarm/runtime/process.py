@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+from piswarm.runtime.environment import request_variables
 from piswarm.runtime.messages import Answer, Request, sentence
 from piswarm.runtime.settings import RuntimeSettings
 
@@ -75,17 +76,3 @@ class Process:
         if content_type == RuntimeSettings.content_type:
             content_type = request.headers.get("Content-Type", content_type)
         return Answer(body=output, content_type=content_type)
-
-
-def request_variables(request: Request) -> dict[str, str]:
-    """Return what a program finds in its environment about the request."""
-    length = str(len(request.body))
-    headers = {f"Http_{name.replace('-', '_')}": value for name, value in request.headers.items()}
-    return {
-        **headers,
-        "Http_Method": request.method,
-        "Http_Path": request.path,
-        "Http_Query": request.query_string,
-        "Http_Content_Length": length,
-        "Http_ContentLength": length,
-    }

@@ -112,6 +112,23 @@ def test_async_requests_at_the_same_time_keep_their_output_apart(serve):
     assert answers == [word * 5 for word in words]
 
 
+def test_the_environment_tells_of_each_request_apart(serve):
+    source = """
+        import os, subprocess, time
+        def handle(req):
+            time.sleep(0.01)
+            seen = [os.environ["Http_Query"], os.getenv("Http_Method"), os.environ.get("Http_X_Test")]
+            return [*seen, os.environ["own"], "Http_Path" in os.environ, "Http_Nothing" in os.environ, os.environ.copy()["Http_Path"]]
+    """
+    with serve(source, own="kept") as served, ThreadPoolExecutor(8) as callers:
+
+        def ask(number):
+            return json.loads(served.ask(path=f"/p{number}?q={number}", headers={"X-Test": f"t{number}"})[1])
+
+        answers = list(callers.map(ask, range(40)))
+    assert answers == [[f"q={n}", "POST", f"t{n}", "kept", True, False, f"/p{n}"] for n in range(40)]
+
+
 def test_a_handler_that_raises_keeps_serving(serve, tmp_path):
     with serve("def handle(req):\n    return 1 / int(req)\n") as served:
         status, body, _ = served.ask(b"0")
@@ -175,6 +192,16 @@ def test_after_sigterm_it_serves_for_a_while_and_finishes_what_it_has(serve):
         assert (status, headers["connection"]) == (200, "close")
         assert slow.result()[:2] == (200, b"done")
         assert served.process.wait(timeout=5) == 0
+
+
+def test_a_handler_that_hangs_does_not_keep_the_container(serve):
+    source = "import time\ndef handle(req):\n    time.sleep(60)\n"
+    with serve(source, linger="0", write_timeout="1s") as served, ThreadPoolExecutor(1) as caller:
+        hanging = caller.submit(served.ask)
+        time.sleep(0.3)
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(timeout=5) == 0
+        assert hanging.result()[:2] == (503, b"The function was stopped before it had answered.\n")
 
 
 @pytest.mark.parametrize(
