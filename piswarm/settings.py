@@ -7,6 +7,7 @@
 | `PISWARM_CLUSTER`        | the cluster to use (default: the one used last)            |
 | `PISWARM_PASSWORD`       | SSH password for `init`                                    |
 | `PISWARM_SUDO_PASSWORD`  | sudo password for `init` (default: the SSH password)       |
+| `PISWARM_MITOGEN`        | `0`: run Ansible without Mitogen (slower)                  |
 """
 
 from __future__ import annotations

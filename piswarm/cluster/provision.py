@@ -6,12 +6,14 @@ No secret reaches Ansible's files or command lines: the sudo password is typed a
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +28,21 @@ PROVISION_TIMEOUT_S = 3600
 _FAILURES = ("runner_on_failed", "runner_on_unreachable")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What came of a playbook.
 
     Attributes:
+        exit_code: Ansible's exit code.
+        timed_out: whether it was ended because its time was up.
         failures: for each node that failed, the task and what was observed there.
         changed: names of the nodes on which something changed.
     """
 
-    failures: dict[str, str] = field(default_factory=dict)
-    changed: list[str] = field(default_factory=list)
+    exit_code: int
+    timed_out: bool
+    failures: dict[str, str]
+    changed: list[str]
 
 
 def playbooks_digest() -> str:
@@ -70,16 +76,44 @@ def run_playbook(
     Raises:
         ProvisionError: Ansible itself could not be run, or the time was up.
     """
-    outcome = Outcome()
+    quicker = _quicker_strategy()
+    run = partial(_run, playbook, inventory, sudo_password, on_task, log_file, timeout_s)
+    outcome = run(quicker)
+    if outcome.exit_code != 0 and not outcome.failures and quicker:
+        outcome = run(
+            {}
+        )  # Mitogen does not know this version of Ansible; plain Ansible does the same, slower
+    if outcome.timed_out:
+        raise ProvisionError(
+            f"Ansible was not done within {timeout_s} s.",
+            f"Its log is in {log_file}; run the same command again to go on.",
+        )
+    if outcome.exit_code != 0 and not outcome.failures:
+        raise ProvisionError(
+            f"Ansible could not run {playbook} (exit code {outcome.exit_code}).", f"Its log is in {log_file}."
+        )
+    return outcome
+
+
+def _run(
+    playbook: str,
+    inventory: Mapping[str, Any],
+    sudo_password: Secret | None,
+    on_task: Callable[[str, str], None],
+    log_file: Path,
+    timeout_s: int,
+    strategy: Mapping[str, str],
+) -> Outcome:
+    failures: dict[str, str] = {}
 
     def take(event: dict[str, Any]) -> bool:
         data = event.get("event_data", {})
-        node = data.get("host")
+        node, task = data.get("host"), data.get("task", "")
         if node and event["event"] in ("runner_on_ok", *_FAILURES) and not data.get("ignore_errors"):
-            if not data.get("task", "").startswith("Validating arguments"):
-                on_task(node, data.get("task", ""))
+            if not task.startswith("Validating arguments"):
+                on_task(node, task)
             if event["event"] in _FAILURES:
-                outcome.failures[node] = f"{data.get('task', 'a task')}: {_observed(data.get('res', {}))}"
+                failures[node] = f"{task or 'a task'}: {_observed(data.get('res', {}))}"
         return True  # ansible-runner drops the event otherwise, and with it the statistics
 
     with tempfile.TemporaryDirectory(prefix="piswarm-ansible-") as folder:
@@ -87,7 +121,7 @@ def run_playbook(
             private_data_dir=folder,
             playbook=str(PLAYBOOKS / playbook),
             inventory=dict(inventory),
-            envvars=_environment(),
+            envvars={**_environment(), **strategy},
             cmdline="--ask-become-pass" if sudo_password else None,
             passwords={r"BECOME password.*:\s*?$": sudo_password.reveal()} if sudo_password else None,
             settings={"job_timeout": timeout_s, "suppress_ansible_output": True},
@@ -96,17 +130,8 @@ def run_playbook(
             quiet=True,
         )
         write_file(log_file, _readable(run.stdout.read()), 0o600)
-        outcome.changed = sorted((run.stats or {}).get("changed", {}))
-    if run.status == "timeout":
-        raise ProvisionError(
-            f"Ansible was not done within {timeout_s} s.",
-            f"Its log is in {log_file}; run the same command again to go on.",
-        )
-    if run.rc != 0 and not outcome.failures:
-        raise ProvisionError(
-            f"Ansible could not run {playbook} (exit code {run.rc}).", f"Its log is in {log_file}."
-        )
-    return outcome
+        changed = sorted((run.stats or {}).get("changed", {}))
+    return Outcome(run.rc, run.status == "timeout", failures, changed)
 
 
 def _environment() -> dict[str, str]:
@@ -115,6 +140,15 @@ def _environment() -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
     }
+
+
+def _quicker_strategy() -> dict[str, str]:
+    """Return the settings that make Ansible use Mitogen, where that is installed and the user did not object."""
+    found = importlib.util.find_spec("ansible_mitogen")
+    if found is None or not found.submodule_search_locations or os.environ.get("PISWARM_MITOGEN") == "0":
+        return {}
+    plugins = Path(found.submodule_search_locations[0]) / "plugins" / "strategy"
+    return {"ANSIBLE_STRATEGY": "mitogen_free", "ANSIBLE_STRATEGY_PLUGINS": str(plugins)}
 
 
 def _observed(result: Mapping[str, Any]) -> str:
