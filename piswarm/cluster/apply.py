@@ -18,7 +18,18 @@ from piswarm.cluster.inventory import (
     save_cluster,
     write_file,
 )
-from piswarm.cluster.plan import JOIN, KEY, LABEL, PROMOTE, PROVISION, STACK, SWARM_INIT, Plan, PlannedNode
+from piswarm.cluster.plan import (
+    FORGET,
+    JOIN,
+    KEY,
+    LABEL,
+    PROMOTE,
+    PROVISION,
+    STACK,
+    SWARM_INIT,
+    Plan,
+    PlannedNode,
+)
 from piswarm.cluster.provision import run_playbook
 from piswarm.cluster.site import Site
 from piswarm.errors import ProvisionError
@@ -126,6 +137,9 @@ def _form_swarm(site: Site, plan: Plan, fleet: Fleet, engine: Engine) -> None:
     with site.console.step("Swarm"):
         for step in plan.steps_of(SWARM_INIT):
             swarm.start_swarm(engine, first.address, plan.networks())
+            site.console.done(step.text, step.node)
+        for step in plan.steps_of(FORGET):
+            swarm.forget_member(engine, step.details["node_id"], step.details["role"])
             site.console.done(step.text, step.node)
         _join(site, plan, fleet, engine)
         ids = fleet.on(_touched(plan), _node_id)

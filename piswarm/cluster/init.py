@@ -135,11 +135,11 @@ def _cluster(site: Site, plan: Plan, release: stack.Release, seen: Observation) 
         )
         for node in plan.nodes
     )
-    known = {node.facts.swarm.node_id for node in plan.nodes}
+    known = {node.facts.swarm.node_id for node in plan.nodes} | {node.name for node in plan.nodes}
     absent = tuple(
         NodeRecord(one.hostname, one.address, one.role, one.labels.get("piswarm.arch", ""))
         for one in (seen.swarm.members.values() if seen.swarm else ())
-        if one.node_id not in known
+        if not known & {one.node_id, one.hostname}
     )
     arch = next(arch for arch, platform in PLATFORMS.items() if platform == release.platform)
     return Cluster(site.options.cluster, site.directory, site.options.user, planned + absent, arch)

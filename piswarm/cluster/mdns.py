@@ -42,8 +42,10 @@ LIKELY_NAMES = (
     *(f"{stem}{number}" for stem in ("pi", "node") for number in range(1, 10)),
 )
 
-# When the questions are asked, in seconds: Wi-Fi loses multicast packets, so once is not enough.
-_ROUNDS_S = (0.0, 0.3, 0.8, 1.4)
+# When the questions are asked, in seconds, for Wi-Fi loses multicast packets, and whether for answers to us
+# alone. Those come as unicast packets, which Wi-Fi repeats when they are lost; but firewalls that let in only
+# what mDNS usually sends, to all, hold them back.
+_ROUNDS = ((0.0, True), (0.25, True), (0.6, False), (0.9, True), (1.3, False), (1.6, True))
 _QUESTIONS_A_PACKET = 40
 _RESOLVE_TIMEOUT_MS = 3000.0
 _REVERSE = ".in-addr.arpa."
@@ -102,11 +104,11 @@ class _Search(RecordUpdateListener):
 
     async def ask_rounds(self) -> None:
         """Ask all questions, several times."""
-        waited = 0.0
-        for at in _ROUNDS_S:
-            await asyncio.sleep(at - waited)
-            waited = at
-            self._ask_all(direct=at == 0)
+        time = asyncio.get_running_loop().time
+        began = time()
+        for at_s, direct in _ROUNDS:
+            await asyncio.sleep(began + at_s - time())
+            self._ask_all(direct=direct)
 
     async def stop(self) -> None:
         """End what is still under way."""
@@ -125,8 +127,6 @@ class _Search(RecordUpdateListener):
                 self._saw(_host(record.name), str(IPv4Address(record.address)), LIKELY_NAME)
 
     def _ask_all(self, *, direct: bool) -> None:
-        # The first time for answers to us alone, as RFC 6762 section 5.4 wants it; later for answers to all,
-        # which also pass firewalls that let in nothing but multicast.
         for first in range(0, len(self._questions), _QUESTIONS_A_PACKET):
             out = DNSOutgoing(_QUERY)
             for question in self._questions[first : first + _QUESTIONS_A_PACKET]:

@@ -217,7 +217,7 @@ def _take_out(engine: Engine, member: SwarmMember, connection: Connection | None
             swarm.update_member(engine, member.node_id, role="worker")
         if connection is not None:
             _leave(connection)
-        _remove_entry(engine, member)
+        swarm.forget_member(engine, member.node_id, "worker")
 
 
 def _leave(connection: Connection) -> None:
@@ -263,22 +263,6 @@ def _wait_until_empty(engine: Engine, node_id: str, name: str) -> None:
                 "See 'docker node ps' on a manager; another node must have room for them.",
             )
         time.sleep(0.5)
-
-
-def _remove_entry(engine: Engine, member: SwarmMember) -> None:
-    """Remove the node's entry; the managers need a moment to see that it is down."""
-    deadline = time.monotonic() + LEAVE_TIMEOUT_S
-    while True:
-        try:
-            engine.remove_node(member.node_id, force=True)
-        except docker.errors.APIError as error:
-            if error.status_code == 404:
-                return
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-        else:
-            return
 
 
 def _not_given_back(failures: Mapping[str, str]) -> PartialError:

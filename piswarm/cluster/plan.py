@@ -16,12 +16,14 @@ from piswarm.errors import ProvisionError
 KEY = "key"
 PROVISION = "provision"
 SWARM_INIT = "swarm-init"
+FORGET = "forget"
 JOIN = "join"
 PROMOTE = "promote"
 LABEL = "label"
 STACK = "stack"
 
 
+_REGISTRY = "piswarm.registry"
 CLUSTER_OF_ONE_MANAGER_BELOW = 3
 USUAL_MANAGERS = 3
 
@@ -192,15 +194,16 @@ def plan_cluster(wish: Wish, observed: Sequence[Observed], swarm: SwarmView | No
         swarm: the cluster's Swarm, where there is one already.
 
     Raises:
-        ProvisionError: there are fewer nodes than managers asked for.
+        ProvisionError: there are fewer nodes than managers asked for, or the node with the registry is missing.
     """
     names = unique_names([one.facts.hostname for one in observed])
-    roles, warnings = _roles(wish, observed, swarm)
+    absent = _absent(names, observed, swarm)
+    roles, warnings = _roles(wish, observed, swarm, absent)
     nodes = tuple(
         PlannedNode(name, one.address, role, one.facts, node_labels(one.facts, holds_registry=False))
         for name, one, role in zip(names, observed, roles, strict=True)
     )
-    nodes = _with_registry(nodes, swarm)
+    nodes = _with_registry(nodes, swarm, absent)
     warnings += _new_manager_warnings(nodes, swarm)
     keys = [
         Step(KEY, name, "accept the cluster's SSH key")
@@ -241,23 +244,39 @@ def node_labels(facts: Facts, *, holds_registry: bool) -> dict[str, str]:
         "piswarm.model": facts.model,
         "piswarm.memory": str(facts.memory_mb),
     }
-    return labels | ({"piswarm.registry": "true"} if holds_registry else {})
+    return labels | ({_REGISTRY: "true"} if holds_registry else {})
 
 
-def _roles(wish: Wish, observed: Sequence[Observed], swarm: SwarmView | None) -> tuple[list[str], list[str]]:
-    count = manager_count(len(observed), wish.managers)
-    if count > len(observed):
+def _absent(names: Sequence[str], observed: Sequence[Observed], swarm: SwarmView | None) -> list[SwarmMember]:
+    """Return the members of the Swarm that did not answer and that no node stands in for."""
+    present = {one.facts.swarm.node_id for one in observed}
+    return [
+        member
+        for member in (swarm.members.values() if swarm else ())
+        if member.node_id not in present and member.hostname not in names
+    ]
+
+
+def _roles(
+    wish: Wish, observed: Sequence[Observed], swarm: SwarmView | None, absent: Sequence[SwarmMember]
+) -> tuple[list[str], list[str]]:
+    total = len(observed) + len(absent)
+    count = manager_count(total, wish.managers)
+    if count > total:
         raise ProvisionError(
-            f"{count} managers were asked for, but there are only {len(observed)} nodes.",
-            f"Ask for at most {len(observed)} with --managers, or add nodes.",
+            f"{count} managers were asked for, but there are only {total} nodes.",
+            f"Ask for at most {total} with --managers, or add nodes.",
         )
+    elsewhere = sum(member.role == "manager" for member in absent)
+    count = min(max(count - elsewhere, 0), len(observed))
     current = {one.facts.swarm.node_id for one in observed if _is_manager(one, swarm)}
     ranked = sorted(range(len(observed)), key=lambda i: observed[i].facts.swarm.node_id not in current)
     managers = set(ranked[: max(count, len(current))])
     warnings = []
-    if len(managers) % 2 == 0:
+    all_managers = len(managers) + elsewhere
+    if all_managers % 2 == 0:
         warnings.append(
-            f"{len(managers)} managers survive no more failures than {len(managers) - 1}: "
+            f"{all_managers} managers survive no more failures than {all_managers - 1}: "
             "an even number only adds one that can fail."
         )
     roles = ["manager" if i in managers else "worker" for i in range(len(observed))]
@@ -281,12 +300,20 @@ def _new_manager_warnings(nodes: Sequence[PlannedNode], swarm: SwarmView | None)
     ]
 
 
-def _with_registry(nodes: tuple[PlannedNode, ...], swarm: SwarmView | None) -> tuple[PlannedNode, ...]:
+def _with_registry(
+    nodes: tuple[PlannedNode, ...], swarm: SwarmView | None, absent: Sequence[SwarmMember]
+) -> tuple[PlannedNode, ...]:
     """Give the registry to the node that has it already, else to the first manager; that node stands first."""
+    missing = next((member for member in absent if _REGISTRY in member.labels), None)
+    if missing:
+        raise ProvisionError(
+            f"{missing.hostname} holds the cluster's registry and does not answer; nothing was changed.",
+            "Bring it back, then run the command again. If its card is lost, flash it anew under the same name.",
+        )
 
     def has_it(node: PlannedNode) -> bool:
-        member = swarm.members.get(node.facts.swarm.node_id) if swarm else None
-        return member is not None and "piswarm.registry" in member.labels
+        entries = [member for member in (swarm.members.values() if swarm else ()) if _is_of(member, node)]
+        return any(_REGISTRY in member.labels for member in entries)
 
     managers = [node for node in nodes if node.role == "manager"]
     holder = next((node for node in managers if has_it(node)), managers[0])
@@ -294,6 +321,11 @@ def _with_registry(nodes: tuple[PlannedNode, ...], swarm: SwarmView | None) -> t
         holder.name, holder.address, holder.role, holder.facts, node_labels(holder.facts, holds_registry=True)
     )
     return (labelled, *(node for node in nodes if node is not holder))
+
+
+def _is_of(member: SwarmMember, node: PlannedNode) -> bool:
+    """Return whether a member is the node, or was before its card was flashed anew."""
+    return member.node_id == node.facts.swarm.node_id or member.hostname == node.name
 
 
 def _provision_steps(wish: Wish, nodes: Sequence[PlannedNode]) -> list[Step]:
@@ -329,12 +361,29 @@ def _swarm_steps(nodes: Sequence[PlannedNode], swarm: SwarmView | None) -> list[
         text = f"start the Swarm, advertised at {nodes[0].address}"
         steps.append(Step(SWARM_INIT, nodes[0].name, text, {"address": nodes[0].address}))
     for node in nodes:
+        steps += _forget_steps(node, swarm)
         member = swarm.members.get(node.facts.swarm.node_id) if swarm else None
         if member is None and not (swarm is None and node is nodes[0]):
             steps.append(Step(JOIN, node.name, f"join the Swarm as {node.role}", {"role": node.role}))
         elif member is not None and member.role != node.role and node.role == "manager":
             steps.append(Step(PROMOTE, node.name, "become a manager"))
     return steps
+
+
+def _forget_steps(node: PlannedNode, swarm: SwarmView | None) -> list[Step]:
+    """Return a step for each dead entry that the Swarm has under the node's name: cards are flashed anew."""
+    return [
+        Step(
+            FORGET,
+            node.name,
+            "forget its old entry in the Swarm",
+            {"node_id": member.node_id, "role": member.role},
+        )
+        for member in (swarm.members.values() if swarm else ())
+        if member.hostname == node.name
+        and member.node_id != node.facts.swarm.node_id
+        and member.state == "down"
+    ]
 
 
 def _label_steps(nodes: Sequence[PlannedNode], swarm: SwarmView | None) -> list[Step]:

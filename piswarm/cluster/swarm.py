@@ -9,6 +9,8 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+import docker
+
 from piswarm.cluster.engine import Engine
 from piswarm.cluster.plan import SwarmMember, SwarmView
 from piswarm.errors import SwarmError
@@ -103,6 +105,28 @@ def update_member(
     specification["Availability"] = availability or specification["Availability"]
     if specification != node["Spec"]:
         engine.update_node(node_id, node["Version"]["Index"], specification)
+
+
+def forget_member(engine: Engine, node_id: str, role: str) -> None:
+    """Remove the entry of a node that has left or is gone; the managers need a moment to see that it is down.
+
+    Raises:
+        SwarmError: they still took it for living when the time was up.
+    """
+    if role == "manager":
+        update_member(engine, node_id, role="worker")
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        try:
+            engine.remove_node(node_id, force=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if time.monotonic() > deadline:
+                raise SwarmError(f"The entry {node_id} could not be removed: {error.explanation}.") from error
+            time.sleep(1)
+        else:
+            return
 
 
 def node_id_of(engine: Engine) -> str:
