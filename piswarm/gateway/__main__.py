@@ -21,7 +21,7 @@ from piswarm.gateway.haproxy_config import render
 from piswarm.gateway.settings import GatewaySettings
 from piswarm.gateway.swarm.connection import connect
 
-_DRAIN_S = 20
+_DRAIN_S = 5
 
 log = logging.getLogger("piswarm.gateway")
 
@@ -35,10 +35,11 @@ def run_controller(settings: GatewaySettings) -> None:
     """Run the controller until it is told to end."""
     credentials = Credentials.from_files(settings.secrets)
     swarm = connect(settings)
-    follower = Follower(swarm.functions, HAProxy(settings.plane), settings.plane, settings.refresh_s)
+    proxy = HAProxy(settings.plane)
+    follower = Follower(swarm.functions, proxy, settings.plane, settings.refresh_s)
     host, port = settings.controller_address
     uvicorn.run(
-        create_app(credentials, swarm, follower),
+        create_app(credentials, swarm, proxy, follower),
         host=host,
         port=port,
         log_level="info",

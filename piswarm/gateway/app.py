@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,11 +20,14 @@ from starlette.staticfiles import StaticFiles
 from piswarm.errors import PiswarmError
 from piswarm.gateway.api.about import AboutApi
 from piswarm.gateway.api.functions import FunctionsApi
-from piswarm.gateway.api.logs import LogsApi
+from piswarm.gateway.api.logs import HEARTBEAT_S, LogsApi
+from piswarm.gateway.api.metrics import MetricsApi
 from piswarm.gateway.api.secrets import SecretsApi
 from piswarm.gateway.authentication import BasicAuthentication, Credentials
 from piswarm.gateway.faults import Fault
 from piswarm.gateway.follower import Follower
+from piswarm.gateway.haproxy import Proxy
+from piswarm.gateway.metrics import ApiMetrics
 from piswarm.gateway.replicas import ReplicaWaiter
 from piswarm.gateway.swarm import Swarm
 
@@ -33,16 +37,24 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    credentials: Credentials, swarm: Swarm, follower: Follower, waiter: ReplicaWaiter | None = None
+    credentials: Credentials,
+    swarm: Swarm,
+    proxy: Proxy,
+    follower: Follower,
+    waiter: ReplicaWaiter | None = None,
+    heartbeat_s: float = HEARTBEAT_S,
 ) -> Starlette:
     """Return the controller.
 
     Args:
         credentials: who may use the API and the page.
         swarm: the cluster.
+        proxy: what carries the calls.
         follower: keeps HAProxy's routes equal to them; runs as long as the controller does.
         waiter: waits for replicas (default: with the usual patience).
+        heartbeat_s: seconds of silence after which a follower of logs gets an empty line.
     """
+    registry = CollectorRegistry()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -52,18 +64,24 @@ def create_app(
 
     return Starlette(
         routes=routes(
-            FunctionsApi(swarm.functions, follower, waiter or ReplicaWaiter(swarm.functions)),
+            FunctionsApi(swarm.functions, follower, waiter or ReplicaWaiter(swarm.functions), proxy),
             SecretsApi(swarm.secrets),
-            LogsApi(swarm.logs),
+            LogsApi(swarm.logs, heartbeat_s),
+            MetricsApi(swarm.functions, proxy, registry),
             AboutApi(follower),
         ),
-        middleware=[Middleware(BasicAuthentication, credentials=credentials)],
+        middleware=[
+            Middleware(ApiMetrics, registry=registry),
+            Middleware(BasicAuthentication, credentials=credentials),
+        ],
         exception_handlers={PiswarmError: _refuse, HTTPException: _refuse_by_framework, Exception: _fail},
         lifespan=lifespan,
     )
 
 
-def routes(functions: FunctionsApi, secrets: SecretsApi, logs: LogsApi, about: AboutApi) -> list[BaseRoute]:
+def routes(
+    functions: FunctionsApi, secrets: SecretsApi, logs: LogsApi, metrics: MetricsApi, about: AboutApi
+) -> list[BaseRoute]:
     """Return every route of the controller."""
     return [
         Route("/system/functions", functions.list, methods=["GET"]),
@@ -83,6 +101,7 @@ def routes(functions: FunctionsApi, secrets: SecretsApi, logs: LogsApi, about: A
         Route("/system/alert", about.no_alerts, methods=["POST"]),
         Route("/async-function/{path:path}", about.no_queue, methods=["POST"]),
         Route("/replica/{name}", functions.replica, methods=["GET"]),
+        Route("/metrics", metrics.read, methods=["GET"]),
         Route("/healthz", about.health, methods=["GET"]),
         Route("/", _to_page, methods=["GET"]),
         Mount("/ui", StaticFiles(directory=_PAGE, html=True)),

@@ -11,8 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from piswarm.gateway.faults import BadRequest
-from piswarm.gateway.function import LABEL, NAMESPACE, SCALE_MAX, SCALE_MIN, FunctionSpec, Resources
-from piswarm.gateway.quantities import parse_cpu, parse_memory
+from piswarm.gateway.function import (
+    LABEL,
+    MAX_IN_FLIGHT,
+    NAMESPACE,
+    SCALE_MAX,
+    SCALE_MIN,
+    TIMEOUT,
+    FunctionSpec,
+    Resources,
+)
+from piswarm.gateway.quantities import parse_cpu, parse_memory, parse_seconds
 
 # Swarm allows 63 characters for a service's name; the pattern is the one that OpenFaaS's page checks.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -23,6 +32,7 @@ _OWN_LABELS = frozenset({LABEL, "function"})
 MIN_MEMORY_BYTES = 6 * 2**20
 """The engine starts no container with less: https://docs.docker.com/engine/containers/resource_constraints/"""
 MAX_REPLICAS = 1000
+MAX_TIMEOUT_S = 24 * 3600
 
 
 def parse_document(body: bytes) -> dict[str, Any]:
@@ -165,11 +175,9 @@ class _Reader:
 
     def labels(self) -> dict[str, str]:
         labels = {key: value for key, value in self.text_map("labels").items() if key not in _OWN_LABELS}
-        for label in (SCALE_MIN, SCALE_MAX):
-            if label in labels and not _is_count(labels[label]):
-                self.faults.append(
-                    f"label {label} must be a whole number up to {MAX_REPLICAS}, not '{labels[label]}'"
-                )
+        for label, (is_meant, meaning) in _NUMERIC_LABELS.items():
+            if label in labels and not is_meant(labels[label]):
+                self.faults.append(f"label {label} must be {meaning}, not '{labels[label]}'")
         return labels
 
     def resources(self, field: str) -> Resources:
@@ -196,3 +204,22 @@ class _Reader:
 
 def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and int(text) <= MAX_REPLICAS
+
+
+def _is_positive_count(text: str) -> bool:
+    return _is_count(text) and int(text) > 0
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return parse_seconds(text) <= MAX_TIMEOUT_S
+    except ValueError:
+        return False
+
+
+_NUMERIC_LABELS: dict[str, tuple[Callable[[str], bool], str]] = {
+    SCALE_MIN: (_is_count, f"a whole number up to {MAX_REPLICAS}"),
+    SCALE_MAX: (_is_count, f"a whole number up to {MAX_REPLICAS}"),
+    MAX_IN_FLIGHT: (_is_positive_count, f"a whole number from 1 to {MAX_REPLICAS}"),
+    TIMEOUT: (_is_duration, "a duration such as 90s, 24h at most"),
+}

@@ -9,22 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 
 from piswarm.errors import PiswarmError
-from piswarm.gateway.haproxy_config import Configuration, DataPlane, render, route_to
+from piswarm.gateway.haproxy import Proxy
+from piswarm.gateway.haproxy_config import DataPlane, render, route_to
 from piswarm.gateway.swarm import Functions
 
 log = logging.getLogger(__name__)
-
-
-class ConfigurationTaker(Protocol):
-    """What serves requests by a configuration."""
-
-    def apply(self, configuration: Configuration) -> bool:
-        """Serve with `configuration`; return whether that was a change."""
 
 
 class Follower:
@@ -37,9 +30,7 @@ class Follower:
         refresh_s: seconds between two looks when no event asks for one.
     """
 
-    def __init__(
-        self, functions: Functions, proxy: ConfigurationTaker, plane: DataPlane, refresh_s: float
-    ) -> None:
+    def __init__(self, functions: Functions, proxy: Proxy, plane: DataPlane, refresh_s: float) -> None:
         self._functions = functions
         self._proxy = proxy
         self._plane = plane

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from piswarm.gateway.calls import NONE, Calls
 from piswarm.gateway.condition import WELL, Condition
-from piswarm.gateway.quantities import format_cpu, format_memory
+from piswarm.gateway.quantities import format_cpu, format_memory, parse_seconds
 
 NAMESPACE = "openfaas-fn"
 """The one namespace that there is, under the name that OpenFaaS's clients send."""
@@ -16,7 +17,11 @@ NAMESPACE = "openfaas-fn"
 LABEL = "com.openfaas.function"
 SCALE_MIN = "com.openfaas.scale.min"
 SCALE_MAX = "com.openfaas.scale.max"
+TIMEOUT = "com.piswarm.timeout"
+MAX_IN_FLIGHT = "com.piswarm.max-inflight"
 DEFAULT_SCALE_MAX = 20
+DEFAULT_TIMEOUT_S = 300
+DEFAULT_MAX_IN_FLIGHT = 256
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,16 @@ class FunctionSpec:
         """Return the number of replicas that an update keeps at most."""
         return max(int(self.labels.get(SCALE_MAX, DEFAULT_SCALE_MAX)), self.scale_min)
 
+    @property
+    def timeout_s(self) -> int:
+        """Return the seconds that a call may take until the answer begins."""
+        return parse_seconds(self.labels.get(TIMEOUT, str(DEFAULT_TIMEOUT_S)))
+
+    @property
+    def max_in_flight(self) -> int:
+        """Return how many calls one replica gets at the same time."""
+        return int(self.labels.get(MAX_IN_FLIGHT, DEFAULT_MAX_IN_FLIGHT))
+
     def replicas_after_update(self, current: int) -> int:
         """Return how many replicas an update leaves: the current number, within the function's bounds."""
         return min(max(current, self.scale_min), self.scale_max)
@@ -104,8 +119,8 @@ class Function:
     created_at: datetime
     condition: Condition = WELL
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the function as FunctionStatus of the wire contract, with `state` and `reason` added."""
+    def to_json(self, calls: Calls = NONE) -> dict[str, Any]:
+        """Return the function as FunctionStatus of the wire contract, with `state`, `reason` and `calls` added."""
         spec = self.spec
         return {
             "name": spec.name,
@@ -120,10 +135,11 @@ class Function:
             "limits": spec.limits.to_json(),
             "requests": spec.requests.to_json(),
             "readOnlyRootFilesystem": spec.read_only,
-            "invocationCount": 0,
+            "invocationCount": calls.answered,
             "replicas": self.replicas,
             "availableReplicas": self.available,
             "state": self.condition.state,
             "reason": self.condition.reason,
+            "calls": calls.to_json(),
             "createdAt": self.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         }

@@ -6,13 +6,17 @@ what it has and the new one goes on with the listening sockets. When anything fa
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from piswarm.errors import PiswarmError
+from piswarm.gateway.calls import Answers, Calls, Ledger, read_calls
 from piswarm.gateway.haproxy_config import Configuration, DataPlane
 
 _CHECK_TIMEOUT_S = 30
@@ -20,12 +24,23 @@ _RELOAD_TIMEOUT_S = 30
 _ASK_AGAIN_S = 5
 _PAUSE_S = 0.02
 _SOCKET_TIMEOUT_S = 5
+_BACKENDS = "show stat -1 2 -1"
 _NO_SERVERS = "1\n"
 """An empty state of servers: the version of the format and nothing else."""
 
 
 class DataPlaneError(PiswarmError):
     """HAProxy refuses a configuration or cannot be reached."""
+
+
+class Proxy(Protocol):
+    """What carries the calls."""
+
+    def apply(self, configuration: Configuration) -> bool:
+        """Serve by `configuration`; return whether that was a change."""
+
+    def calls(self) -> dict[str, Calls]:
+        """Return each function's calls so far; DataPlaneError when they cannot be had."""
 
 
 class HAProxy:
@@ -39,6 +54,8 @@ class HAProxy:
     def __init__(self, plane: DataPlane, program: str = "haproxy") -> None:
         self._plane = plane
         self._program = program
+        self._ledger = Ledger(_read_answers(plane.calls_file))
+        self._ledger_in_use = threading.Lock()
 
     def prepare(self, configuration: Configuration) -> None:
         """Write the configuration that HAProxy starts with, unless an earlier one is there."""
@@ -58,6 +75,7 @@ class HAProxy:
             return False
         self._check(configuration)
         self._keep_servers()
+        self._keep_calls()
         last_good = self._plane.config_file.read_text()
         _write(self._plane.config_file, configuration.text)
         try:
@@ -70,11 +88,33 @@ class HAProxy:
     def running_fingerprint(self) -> str:
         """Return the fingerprint of what HAProxy serves with, or an empty string while it does not answer."""
         try:
-            information = _ask(self._plane.admin_socket, "show info")
+            return self._information().get("description", "")
         except OSError:
             return ""
-        fields = dict(line.partition(": ")[::2] for line in information.splitlines())
-        return fields.get("description", "")
+
+    def calls(self) -> dict[str, Calls]:
+        """Return each function's calls through this HAProxy and those before it.
+
+        Raises:
+            DataPlaneError: HAProxy does not answer.
+        """
+        with self._ledger_in_use:
+            try:
+                information = self._information()
+                statistics = _ask(self._plane.admin_socket, _BACKENDS)
+            except OSError as exc:
+                raise DataPlaneError(f"HAProxy does not give its statistics: {exc}.") from exc
+            return self._ledger.note(information["Pid"], read_calls(statistics))
+
+    def _information(self) -> dict[str, str]:
+        information = _ask(self._plane.admin_socket, "show info")
+        return dict(line.partition(": ")[::2] for line in information.splitlines())
+
+    def _keep_calls(self) -> None:
+        """Note what the process that is about to end has counted; its last calls may be missing."""
+        with suppress(DataPlaneError):
+            self.calls()
+        _write(self._plane.calls_file, json.dumps(self._ledger.closed()))
 
     def _check(self, configuration: Configuration) -> None:
         candidate = self._plane.config_file.with_suffix(".candidate")
@@ -132,6 +172,14 @@ def _ask(path: Path, command: str) -> str:
         while part := connection.recv(65536):
             answer += part
         return answer.decode()
+
+
+def _read_answers(path: Path) -> Answers:
+    try:
+        answers: Answers = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return answers
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from piswarm.gateway.function import NAMESPACE, Function
+from piswarm.gateway.function import DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT_S, NAMESPACE, Function
 
 HEALTH_PATH = "/healthz/data-plane"
 """HAProxy itself answers here, whether the controller lives or not."""
+GUESSES_A_MINUTE = 20
+"""After that many wrong passwords in a minute an address must wait."""
+_TOO_MANY_GUESSES = "Too many wrong passwords from this address; wait a minute."
 _LEAST_SLOTS = 4
 _LOG_LINE = (
     '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","call_id":"%[var(txn.call_id),json(utf8s)]",'
@@ -31,6 +34,7 @@ class DataPlane:
 
     Attributes:
         bind: address and port for clients.
+        metrics_bind: address and port for whoever collects metrics.
         controller: address and port of the controller.
         resolver: address and port of the DNS server that knows the functions' tasks.
         function_port: the port that functions listen on.
@@ -39,6 +43,7 @@ class DataPlane:
     """
 
     bind: str = ":8080"
+    metrics_bind: str = ":8082"
     controller: str = "127.0.0.1:8081"
     resolver: str = "127.0.0.11:53"
     function_port: int = 8080
@@ -61,6 +66,11 @@ class DataPlane:
         return self.run_directory / "servers.state"
 
     @property
+    def calls_file(self) -> Path:
+        """Return the file that carries the counted calls over a reload."""
+        return self.run_directory / "calls.json"
+
+    @property
     def config_file(self) -> Path:
         """Return the configuration that HAProxy runs with."""
         return self.run_directory / "haproxy.cfg"
@@ -73,10 +83,14 @@ class Route:
     Attributes:
         name: the function.
         slots: for how many replicas there is room.
+        timeout_s: seconds that a replica may let a call wait.
+        max_in_flight: calls that one replica gets at the same time; the others wait.
     """
 
     name: str
     slots: int
+    timeout_s: int = DEFAULT_TIMEOUT_S
+    max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
 
 
 def route_to(function: Function) -> Route:
@@ -87,7 +101,8 @@ def route_to(function: Function) -> Route:
     slots = _LEAST_SLOTS
     while slots < 2 * function.replicas:
         slots *= 2
-    return Route(function.spec.name, slots)
+    spec = function.spec
+    return Route(spec.name, slots, spec.timeout_s, spec.max_in_flight)
 
 
 @dataclass(frozen=True)
@@ -112,8 +127,9 @@ def render(routes: Iterable[Route] | None, plane: DataPlane) -> Configuration:
     """
     known = None if routes is None else sorted(routes, key=lambda route: route.name)
     sections = [
-        _defaults(plane),
+        _defaults(plane, max([DEFAULT_TIMEOUT_S, *(route.timeout_s for route in known or [])])),
         _entrance(plane),
+        _metrics(plane),
         _controller(plane),
         _missing() if known is not None else _starting(),
         *[_function(route, plane) for route in known or []],
@@ -135,14 +151,14 @@ global
     lua-load-per-thread {plane.wait_script}"""
 
 
-def _defaults(plane: DataPlane) -> str:
+def _defaults(plane: DataPlane, longest_s: int) -> str:
     return f"""\
 defaults
     mode http
     option idle-close-on-response
     load-server-state-from-file global
-    timeout client 305s
-    timeout server 305s
+    timeout client {longest_s + 5}s
+    timeout server {longest_s}s
     timeout tunnel 1h
     timeout http-request 15s
     timeout http-keep-alive 60s
@@ -184,6 +200,7 @@ frontend entrance
     http-request set-header X-Forwarded-For %[src]:%[src_port] unless {{ req.hdr(X-Forwarded-For) -m found }}
     http-request set-var(txn.function) path,field(3,/),regsub(\\.{NAMESPACE}$,) if for_function
     http-request replace-path ^/function/[^/]*/?(.*) /\\1 if has_function
+    http-request return {_answer(404, "404 page not found")} if {{ path /metrics }}
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
     http-after-response set-header X-Start-Time %[var(txn.start_time)]
     use_backend function:%[var(txn.function)] if has_function
@@ -191,12 +208,25 @@ frontend entrance
     default_backend unknown"""
 
 
+def _metrics(plane: DataPlane) -> str:
+    return f"""\
+frontend metrics
+    bind {plane.metrics_bind}
+    monitor-uri /healthz
+    http-request return {_answer(404, "404 page not found")} unless {{ path /metrics }}
+    default_backend controller"""
+
+
 def _controller(plane: DataPlane) -> str:
     return f"""\
 backend controller
     timeout connect 500ms
     retries 6
-    http-request set-header X-Piswarm-Client %[src]
+    stick-table type ipv6 size 10k expire 5m store gpc0,gpc0_rate(60s)
+    http-request track-sc0 src
+    acl guesses sc_gpc0_rate(0) ge {GUESSES_A_MINUTE}
+    http-request return {_answer(429, _TOO_MANY_GUESSES, retry_after_s=60)} if guesses
+    http-response sc-inc-gpc0(0) if {{ status 401 }}
     http-error {_answer(503, "The controller is restarting; functions keep serving.", retry_after_s=2)}
     server controller {plane.controller}"""
 
@@ -218,10 +248,13 @@ def _function(route: Route, plane: DataPlane) -> str:
     return f"""\
 backend function:{route.name}
     balance leastconn
+    timeout server {route.timeout_s}s
+    timeout queue {route.timeout_s}s
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
     http-request lua.wait_for_replica if {{ nbsrv lt 1 }}
-    default-server check inter 500ms fall 1 rise 1 init-addr last,none resolvers swarm resolve-prefer ipv4
+    default-server check inter 500ms fall 1 rise 1 maxconn {route.max_in_flight}
+    default-server init-addr last,none resolvers swarm resolve-prefer ipv4
     server-template replica {route.slots} tasks.{route.name}:{plane.function_port}"""
 
 

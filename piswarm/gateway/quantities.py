@@ -1,12 +1,16 @@
-"""Amounts of memory and CPU, as people write them and as the engine counts them."""
+"""Amounts of memory, CPU and time, as people write them and as the engine counts them."""
 
 from __future__ import annotations
 
+import math
 import re
 
 _BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+)
 NANO = 10**9
 
 
@@ -36,6 +40,22 @@ def parse_cpu(text: str) -> int:
         raise ValueError(f"'{text}' is not an amount of CPU such as 100m or 0.5")
     number, milli = match.groups()
     return round(float(number) * (NANO // 1000 if milli else NANO))
+
+
+def parse_seconds(text: str) -> int:
+    """Return the whole seconds that `text` means, at least one: `90`, `90s`, `1m30s` and `1h` as Go writes them.
+
+    Raises:
+        ValueError: `text` is not a duration.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return max(1, int(text))
+    match = _DURATION.fullmatch(text)
+    if not text or not match:
+        raise ValueError(f"'{text}' is not a duration such as 90s or 5m")
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return max(1, math.ceil(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000))
 
 
 def format_memory(count: int) -> str:

@@ -3,6 +3,7 @@
 | variable                     | meaning                                            | default                |
 |------------------------------|----------------------------------------------------|------------------------|
 | `PISWARM_GATEWAY_BIND`       | address and port that HAProxy serves clients on    | `:8080`                |
+| `PISWARM_GATEWAY_METRICS`    | address and port that HAProxy serves metrics on    | `:8082`                |
 | `PISWARM_GATEWAY_CONTROLLER` | loopback address and port of the controller        | `127.0.0.1:8081`       |
 | `PISWARM_GATEWAY_RESOLVER`   | DNS server that knows `tasks.<function>`           | `127.0.0.11:53`        |
 | `PISWARM_GATEWAY_ENGINE`     | path of the engine's socket                        | `/var/run/docker.sock` |
@@ -52,12 +53,14 @@ class GatewaySettings:
         """
         plane = DataPlane(
             bind=environment.get("PISWARM_GATEWAY_BIND", DataPlane.bind),
+            metrics_bind=environment.get("PISWARM_GATEWAY_METRICS", DataPlane.metrics_bind),
             controller=environment.get("PISWARM_GATEWAY_CONTROLLER", DataPlane.controller),
             resolver=environment.get("PISWARM_GATEWAY_RESOLVER", DataPlane.resolver),
             run_directory=Path(environment.get("PISWARM_GATEWAY_RUN", DataPlane.run_directory)),
         )
         for variable, address in (
             ("PISWARM_GATEWAY_BIND", plane.bind),
+            ("PISWARM_GATEWAY_METRICS", plane.metrics_bind),
             ("PISWARM_GATEWAY_CONTROLLER", plane.controller),
             ("PISWARM_GATEWAY_RESOLVER", plane.resolver),
         ):

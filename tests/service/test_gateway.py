@@ -15,6 +15,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -26,7 +27,7 @@ from piswarm.gateway.app import create_app
 from piswarm.gateway.authentication import Credentials
 from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy import DataPlaneError, HAProxy
-from piswarm.gateway.haproxy_config import Configuration, DataPlane, Route, render
+from piswarm.gateway.haproxy_config import GUESSES_A_MINUTE, Configuration, DataPlane, Route, render
 from piswarm.gateway.replicas import ReplicaWaiter
 from piswarm.gateway.tasks import Task
 
@@ -40,13 +41,16 @@ class Echo(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with self.server.one_more_at_once() as at_once:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            time.sleep(float(parse_qs(urlsplit(self.path).query).get("sleep", [0])[0]))
         told = {
             "replica": self.server.server_address[0],
             "method": self.command,
             "path": self.path,
             "headers": dict(self.headers),
             "length": len(body),
+            "at_once": at_once,
         }
         content = json.dumps(told).encode()
         self.send_response(200)
@@ -63,6 +67,20 @@ class Echo(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._at_once = 0
+        self._counting = threading.Lock()
+
+    @contextmanager
+    def one_more_at_once(self):
+        with self._counting:
+            self._at_once += 1
+            at_once = self._at_once
+        yield at_once
+        with self._counting:
+            self._at_once -= 1
 
 
 @contextmanager
@@ -92,7 +110,7 @@ class Gateway:
     def start_controller(self):
         follower = Follower(self.swarm.functions, self.proxy, self.plane, refresh_s=60)
         waiter = ReplicaWaiter(self.swarm.functions, patience_s=2, patience_in_trouble_s=0.2)
-        app = create_app(Credentials(*USER), self.swarm, follower, waiter)
+        app = create_app(Credentials(*USER), self.swarm, self.proxy, follower, waiter, heartbeat_s=0.2)
         return served(app, int(self.plane.controller.rpartition(":")[2]))
 
     def replica(self, name, address):
@@ -127,6 +145,7 @@ def gateway(tmp_path):
         names, resolver = stack.enter_context(tasks_dns())
         plane = DataPlane(
             bind=f"127.0.0.1:{free_port()}",
+            metrics_bind=f"127.0.0.1:{free_port()}",
             controller=f"127.0.0.1:{free_port()}",
             resolver=resolver,
             function_port=free_port(),
@@ -452,3 +471,88 @@ def test_no_call_fails_while_configurations_change(gateway):
     assert [fault for caller in callers for fault in caller.faults] == []
     assert sum(caller.answered for caller in callers) > 500
     assert max(caller.slowest_s for caller in callers) < 0.5
+
+
+def test_a_reader_of_logs_who_goes_away_leaves_nothing_behind(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.swarm.logs.write("echo", "hello")
+        answer = gateway.ask("/system/logs?name=echo&follow=true", auth=USER, stream=True)
+        assert json.loads(next(answer.iter_lines()))["text"] == "hello"
+        answer.close()
+        deadline = time.monotonic() + DEADLINE_S
+        while gateway.swarm.logs.readers:
+            assert time.monotonic() < deadline, "the reader is gone and its logs are still read"
+            time.sleep(0.05)
+
+
+# Counting --------------------------------------------------------------------------------------------
+
+
+def counted(gateway, name):
+    calls = gateway.proxy.calls()[name]
+    return {key: count for key, count in calls.answers.items() if count}
+
+
+def test_calls_are_counted_over_reloads_and_restarts_of_the_controller(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    for _ in range(3):
+        assert gateway.ask("/function/echo").status_code == 200
+    route(gateway, "echo", "other")
+    assert gateway.ask("/function/other").status_code == 503
+    assert gateway.ask("/function/echo").status_code == 200
+    assert counted(gateway, "echo") == {"2xx": 4}
+    assert counted(gateway, "other") == {"5xx": 1}
+    gateway.proxy = HAProxy(gateway.plane)
+    assert counted(gateway, "echo") == {"2xx": 4}
+
+
+def test_metrics_have_a_port_of_their_own(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.ask("/function/echo").raise_for_status()
+        assert gateway.ask("/metrics").status_code == 404
+        metrics = requests.get(f"http://{gateway.plane.metrics_bind}/metrics", timeout=DEADLINE_S)
+        assert 'gateway_function_invocation_total{code="200",function_name="echo"} 1.0' in metrics.text
+    base = f"http://{gateway.plane.metrics_bind}"
+    assert requests.get(f"{base}/healthz", timeout=DEADLINE_S).status_code == 200
+    assert requests.get(f"{base}/system/functions", timeout=DEADLINE_S).status_code == 404
+
+
+# Bounds ----------------------------------------------------------------------------------------------
+
+
+def test_a_function_has_its_own_patience(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    gateway.proxy.apply(render([Route("echo", 4, timeout_s=1)], gateway.plane))
+    gateway.until(lambda answer: answer.status_code == 200, "/function/echo")
+    began = time.monotonic()
+    answer = gateway.ask("/function/echo?sleep=3")
+    assert (answer.status_code, answer.headers["X-OpenFaaS-Internal"]) == (504, "gateway")
+    assert time.monotonic() - began < 2
+
+
+def test_a_replica_gets_no_more_calls_than_it_takes_and_the_others_wait(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    gateway.proxy.apply(render([Route("echo", 4, max_in_flight=2)], gateway.plane))
+    gateway.until(lambda answer: answer.status_code == 200, "/function/echo")
+    callers = [CallLater(gateway, "/function/echo?sleep=0.2") for _ in range(8)]
+    answers = [caller.answer() for caller in callers]
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert max(answer.json()["at_once"] for answer in answers) == 2
+
+
+def test_guessing_the_password_is_slowed_down(gateway):
+    with gateway.start_controller():
+        wrong = [
+            gateway.ask("/system/functions", auth=("admin", f"guess{i}")).status_code
+            for i in range(GUESSES_A_MINUTE + 1)
+        ]
+        assert wrong == [401] * GUESSES_A_MINUTE + [429]
+        assert gateway.ask("/system/functions", auth=USER).status_code == 429
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    assert gateway.ask("/function/echo").status_code == 200

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 import requests
@@ -11,6 +12,7 @@ from support.serving import served
 
 from piswarm.gateway.app import create_app
 from piswarm.gateway.authentication import Credentials
+from piswarm.gateway.calls import Calls
 from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy_config import DataPlane
 from piswarm.gateway.image import Image
@@ -22,13 +24,17 @@ LIMITED = {**ECHO, "limits": {"memory": "64m", "cpu": "500m"}, "secrets": ["s1"]
 
 
 class RecordingProxy:
-    """Takes every configuration and remembers the last."""
+    """Takes every configuration and remembers the last; counts what a test says."""
 
     text = ""
+    counted: ClassVar = {}
 
     def apply(self, configuration):
         self.text = configuration.text
         return True
+
+    def calls(self):
+        return self.counted
 
 
 @dataclass
@@ -149,7 +155,15 @@ CASES = [
     Case("GET", "/async-function/echo", 405, user=None),
     Case("PATCH", "/system/functions", 405),
     Case("GET", "/system/nothing", 404, text="404 page not found"),
-    Case("GET", "/metrics", 404, user=None, text="404 page not found"),
+    # Metrics: HAProxy lets them out on a port of their own
+    Case(
+        "GET",
+        "/metrics",
+        200,
+        user=None,
+        deployed=[ECHO],
+        text='gateway_service_count{function_name="echo"} 1.0',
+    ),
     # What HAProxy asks
     Case("GET", "/replica/echo", 204, deployed=[ECHO], user=None),
     Case("GET", "/replica/echo", 404, user=None),
@@ -160,7 +174,9 @@ CASES = [
 def serving():
     """Serve one gateway over a Swarm in memory for all tests."""
     swarm, proxy = fake_swarm(), RecordingProxy()
-    app = create_app(Credentials(*USER), swarm, Follower(swarm.functions, proxy, DataPlane(), refresh_s=60))
+    app = create_app(
+        Credentials(*USER), swarm, proxy, Follower(swarm.functions, proxy, DataPlane(), refresh_s=60)
+    )
     with served(app) as address:
         yield Gateway(address, swarm, proxy)
 
@@ -229,6 +245,12 @@ def test_a_deployed_function_is_told_completely(gateway):
         "requests": {},
         "readOnlyRootFilesystem": False,
         "invocationCount": 0,
+        "calls": {
+            "answers": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0},
+            "underWay": 0,
+            "queued": 0,
+            "latencyMs": 0,
+        },
         "replicas": 1,
         "availableReplicas": 1,
         "state": "ready",
@@ -318,3 +340,21 @@ def test_followed_logs_come_as_they_are_written_and_end_with_the_reader(gateway)
     while gateway.swarm.logs.readers:
         assert time.monotonic() < deadline, "the reader is gone and its logs are still read"
         time.sleep(0.01)
+
+
+def test_calls_are_told_and_counted_under_the_names_that_dashboards_know(gateway):
+    gateway.deploy(ECHO)
+    answers = {"1xx": 0, "2xx": 7, "3xx": 0, "4xx": 0, "5xx": 2}
+    gateway.proxy.counted = {"echo": Calls(answers, under_way=1, queued=0, latency_ms=12)}
+    told = gateway.ask("GET", "/system/function/echo").json()
+    metrics = gateway.ask("GET", "/metrics").text
+    gateway.proxy.counted = {}
+    assert (told["invocationCount"], told["calls"]["latencyMs"]) == (9, 12)
+    for line in (
+        'gateway_function_invocation_total{code="200",function_name="echo"} 7.0',
+        'gateway_function_invocation_total{code="500",function_name="echo"} 2.0',
+        'gateway_function_invocation_started_total{function_name="echo"} 10.0',
+        'gateway_function_latency_seconds{function_name="echo"} 0.012',
+        'http_requests_total{method="GET",path="/system/function/{name}",status="200"}',
+    ):
+        assert line in metrics

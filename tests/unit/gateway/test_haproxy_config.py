@@ -41,3 +41,14 @@ def test_the_fingerprint_tells_different_configurations_apart_and_is_in_the_text
 def test_there_is_room_for_a_rolling_update(replicas, slots):
     function = Function(FunctionSpec("echo", "i"), replicas, 0, datetime.now(UTC))
     assert route_to(function) == Route("echo", slots)
+
+
+def test_labels_set_a_functions_bounds():
+    labels = {"com.piswarm.timeout": "10m", "com.piswarm.max-inflight": "8"}
+    function = Function(FunctionSpec("echo", "i", labels=labels), 1, 1, datetime.now(UTC))
+    assert route_to(function) == Route("echo", 4, timeout_s=600, max_in_flight=8)
+
+
+def test_no_client_is_cut_off_before_the_slowest_function():
+    text = render([Route("quick", 4, timeout_s=5), Route("slow", 4, timeout_s=3600)], PLANE).text
+    assert "timeout client 3605s" in text

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piswarm.gateway.quantities import format_cpu, format_memory, parse_cpu, parse_memory
+from piswarm.gateway.quantities import format_cpu, format_memory, parse_cpu, parse_memory, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,17 @@ def test_memory_survives_being_written(count):
 @given(st.integers(min_value=1, max_value=1000 * 10**9))
 def test_cpu_survives_being_written(nano):
     assert parse_cpu(format_cpu(nano)) == nano
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1m30s", 90), ("1h", 3600), ("250ms", 1), ("1.5m", 90), ("0", 1)],
+)
+def test_durations_are_read_as_go_writes_them(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "5 s", "s", "1s1m"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_seconds(text)
