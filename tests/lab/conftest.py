@@ -12,6 +12,7 @@ from tests.lab.laboratory import (
     ARMHF_LAB,
     ARTIFACTS,
     DEPLOY_WITHIN_S,
+    FAILURE_LAB,
     NODES,
     ROOT,
     SHARED_LAB,
@@ -66,6 +67,6 @@ def pytest_runtest_makereport(item, call):
     """Keep what the nodes say, if a test of theirs fails."""
     report = yield
     if report.failed:
-        for lab in (SHARED_LAB, ARMHF_LAB):
+        for lab in (SHARED_LAB, ARMHF_LAB, FAILURE_LAB):
             keep_logs(lab, ARTIFACTS / item.name)
     return report

@@ -25,6 +25,7 @@ ARTIFACTS = ROOT / "artifacts"
 _CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
 SHARED_LAB = Lab(f"t{_CHECKOUT}")
 ARMHF_LAB = Lab(f"a{_CHECKOUT}")
+FAILURE_LAB = Lab(f"f{_CHECKOUT}")
 NODES = ("pi1", "pi2", "pi3")
 
 UP_WITHIN_S = 240

@@ -151,6 +151,41 @@ def test_other_languages_answer_as_they_come(cluster: Workplace, tmp_path: Path,
     cluster.piswarm("remove", "other", "--yes")
 
 
+def test_a_registry_that_is_down_is_told_and_the_version_before_answers(cluster: Workplace, project: Path):
+    before = ask(cluster, "word")
+    write(project, "def handle(req):\n    return 'never live'\n")
+    cluster.on_node("pi1", "docker service scale piswarm_registry=0")
+    try:
+        outcome = cluster.try_piswarm("deploy", "word", cwd=project, within_s=DEPLOY_WITHIN_S)
+    finally:
+        cluster.on_node("pi1", "docker service scale piswarm_registry=1")
+    assert outcome.code == 1
+    assert "could not be given to the registry" in outcome.told
+    assert ask(cluster, "word") == before
+
+
+def test_a_connection_that_is_cut_is_told_and_the_next_deploy_works(cluster: Workplace, tmp_path: Path):
+    cluster.piswarm("new", "slow", "--lang", "dockerfile", cwd=tmp_path)
+    dockerfile = tmp_path / "slow" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + "RUN sleep 5\n")
+    commit_all(tmp_path)
+    outcomes = []
+
+    def run() -> None:
+        outcomes.append(cluster.try_piswarm("deploy", "slow", cwd=tmp_path, within_s=DEPLOY_WITHIN_S))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until_building(cluster)
+    cluster.on_node("pi1", "pkill -KILL -f '[s]shd.*: pi'")
+    thread.join()
+    assert outcomes[0].code == 1
+    assert "the SSH connection broke" in outcomes[0].told
+    cluster.piswarm("deploy", "slow", cwd=tmp_path, within_s=DEPLOY_WITHIN_S)
+    assert cluster.piswarm("invoke", "slow", "--data", "pi").stdout == "PI"
+    cluster.piswarm("remove", "slow", "--yes")
+
+
 def test_a_build_leaves_nothing_on_the_manager(cluster: Workplace, project: Path):
     assert cluster.on_node("pi1", "find /var/lib/piswarm/build -mindepth 1 -maxdepth 1 -type d").strip() == ""
 
@@ -172,6 +207,14 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def wait_until_building(cluster: Workplace) -> None:
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    while not cluster.on_node("pi1", "pgrep -f '[d]ocker-buildx .*slow' || true").strip():
+        assert time.monotonic() < deadline, "the build did not start"
+        time.sleep(0.1)
+    time.sleep(1)
 
 
 def url(cluster: Workplace, function: str) -> str:
