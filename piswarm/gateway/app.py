@@ -22,6 +22,7 @@ from piswarm.gateway.api.about import AboutApi
 from piswarm.gateway.api.functions import FunctionsApi
 from piswarm.gateway.api.logs import HEARTBEAT_S, LogsApi
 from piswarm.gateway.api.metrics import MetricsApi
+from piswarm.gateway.api.nodes import NodesApi
 from piswarm.gateway.api.secrets import SecretsApi
 from piswarm.gateway.authentication import BasicAuthentication, Credentials
 from piswarm.gateway.faults import Fault
@@ -67,6 +68,7 @@ def create_app(
             FunctionsApi(swarm.functions, follower, waiter or ReplicaWaiter(swarm.functions), proxy),
             SecretsApi(swarm.secrets),
             LogsApi(swarm.logs, heartbeat_s),
+            NodesApi(swarm.nodes),
             MetricsApi(swarm.functions, proxy, registry),
             AboutApi(follower),
         ),
@@ -80,7 +82,12 @@ def create_app(
 
 
 def routes(
-    functions: FunctionsApi, secrets: SecretsApi, logs: LogsApi, metrics: MetricsApi, about: AboutApi
+    functions: FunctionsApi,
+    secrets: SecretsApi,
+    logs: LogsApi,
+    nodes: NodesApi,
+    metrics: MetricsApi,
+    about: AboutApi,
 ) -> list[BaseRoute]:
     """Return every route of the controller."""
     return [
@@ -95,6 +102,7 @@ def routes(
         Route("/system/secrets", secrets.update, methods=["PUT"]),
         Route("/system/secrets", secrets.delete, methods=["DELETE"]),
         Route("/system/logs", logs.read, methods=["GET"]),
+        Route("/system/nodes", nodes.list, methods=["GET"]),
         Route("/system/info", about.info, methods=["GET"]),
         Route("/system/namespaces", about.namespaces, methods=["GET"]),
         Route("/system/namespace/{path:path}", about.no_namespaces, methods=["GET", "POST", "PUT", "DELETE"]),

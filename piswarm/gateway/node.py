@@ -28,6 +28,7 @@ class Node:
         model: what board it is; empty when unknown.
         memory_bytes: its memory.
         nano_cpus: its CPUs in billionths.
+        replicas: how many replicas of functions it is to run.
     """
 
     id: str
@@ -40,15 +41,31 @@ class Node:
     model: str
     memory_bytes: int
     nano_cpus: int
+    replicas: int = 0
 
     @property
     def takes_replicas(self) -> bool:
         """Return whether Swarm may start replicas on it."""
         return self.state == "ready" and self.availability == "active"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the node for the page."""
+        return {
+            "name": self.name,
+            "role": self.role,
+            "leader": self.leader,
+            "state": self.state,
+            "availability": self.availability,
+            "arch": self.arch,
+            "model": self.model,
+            "memoryBytes": self.memory_bytes,
+            "cpus": self.nano_cpus / 10**9,
+            "replicas": self.replicas,
+        }
 
-def read_node(document: Mapping[str, Any]) -> Node:
-    """Return the node that the engine describes in `document`."""
+
+def read_node(document: Mapping[str, Any], replicas: int = 0) -> Node:
+    """Return the node that the engine describes in `document`; `replicas` of functions are placed on it."""
     spec, description = document["Spec"], document["Description"]
     labels = spec.get("Labels") or {}
     kernel = description["Platform"]["Architecture"]
@@ -63,4 +80,5 @@ def read_node(document: Mapping[str, Any]) -> Node:
         model=labels.get(MODEL_LABEL, ""),
         memory_bytes=description["Resources"]["MemoryBytes"],
         nano_cpus=description["Resources"]["NanoCPUs"],
+        replicas=replicas,
     )

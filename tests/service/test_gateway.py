@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from support.fake_swarm import fake_swarm
-from support.serving import free_port, served
+from support.serving import served
 from support.tasks_dns import tasks_dns
 
 from piswarm.gateway.app import create_app
@@ -30,6 +30,7 @@ from piswarm.gateway.haproxy import DataPlaneError, HAProxy
 from piswarm.gateway.haproxy_config import GUESSES_A_MINUTE, Configuration, DataPlane, Route, render
 from piswarm.gateway.replicas import ReplicaWaiter
 from piswarm.gateway.tasks import Task
+from tests.service.ports import free_port
 
 USER = ("admin", "secret")
 DEADLINE_S = 10.0

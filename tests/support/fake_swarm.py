@@ -139,10 +139,10 @@ class FakeLogs:
             self.readers -= 1
 
     async def _chosen(self, query):
+        seen = len(self.lines)
         chosen = [line for line in self.lines if self._is_asked_for(line, query)]
         for line in chosen if query.tail is None else chosen[max(0, len(chosen) - query.tail) :]:
             yield line
-        seen = len(self.lines)
         while query.follow:
             for line in self.lines[seen:]:
                 yield line

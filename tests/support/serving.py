@@ -28,9 +28,3 @@ def served(app, port=0):
         server.should_exit = True
         thread.join(START_DEADLINE_S)
         assert not thread.is_alive(), "the server did not end"
-
-
-def free_port():
-    """Return a port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import docker
 
+from piswarm.gateway.function import LABEL
 from piswarm.gateway.node import Node, read_node
 from piswarm.gateway.swarm.engine import translated
 
@@ -24,4 +26,7 @@ class EngineNodes:
         """Return every node, by name."""
         with translated():
             documents = self._api.nodes()
-        return sorted((read_node(document) for document in documents), key=lambda node: node.name)
+            tasks = self._api.tasks(filters={"label": LABEL, "desired-state": "running"})
+        placed = Counter(task.get("NodeID", "") for task in tasks)
+        nodes = (read_node(document, placed[document["ID"]]) for document in documents)
+        return sorted(nodes, key=lambda node: node.name)

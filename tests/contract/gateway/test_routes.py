@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 import requests
+from support.faas_cli import replay
 from support.fake_swarm import fake_swarm
 from support.serving import served
 
@@ -143,6 +144,9 @@ CASES = [
     Case("GET", "/system/logs?name=echo&follow=perhaps", 422, deployed=[ECHO], text="follow"),
     Case("GET", "/system/logs?name=echo&since=yesterday", 422, deployed=[ECHO], text="since"),
     Case("GET", "/system/logs?name=echo", 401, user=None),
+    # Nodes
+    Case("GET", "/system/nodes", 200, text='"name":"pi3","role":"worker","leader":false,"state":"ready"'),
+    Case("GET", "/system/nodes", 401, user=None),
     # Namespaces: one, and no other
     Case("GET", "/system/namespaces", 200, text='["openfaas-fn"]'),
     Case("GET", "/system/namespace/dev", 501, text="one namespace"),
@@ -358,3 +362,13 @@ def test_calls_are_told_and_counted_under_the_names_that_dashboards_know(gateway
         'http_requests_total{method="GET",path="/system/function/{name}",status="200"}',
     ):
         assert line in metrics
+
+
+def test_faas_cli_finds_what_it_expects(gateway):
+    gateway.swarm.secrets.values.clear()
+    assert replay(gateway.ask, "functions/echo:1") == []
+
+
+def test_a_client_that_never_logged_in_is_answered_as_it_expects(gateway):
+    answer = gateway.ask("GET", "/system/functions", auth=None, headers={"Authorization": "Bearer "})
+    assert answer.status_code == 401
