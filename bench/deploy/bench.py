@@ -28,6 +28,7 @@ from piswarm.settings import Settings
 
 FUNCTION, PEER = "bench-deploy", "bench-plain"
 ANSWER_WITHIN_S = 300.0
+PLAIN = f"{STATE_DIR}/build/plain"
 DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
 
 
@@ -41,6 +42,8 @@ def main() -> None:
         rows = measure(cluster, Path(folder), options.rounds)
     for function in (FUNCTION, PEER):
         piswarm("remove", function, "--yes")
+    with connect(cluster, cluster.manager) as manager:
+        manager.run(f"rm -rf {PLAIN}", timeout_s=60)
     if options.json:
         print(json.dumps(rows, indent=2))
         return
@@ -113,15 +116,15 @@ class Work:
                 timeout_s=60,
             ).stdout.split()[0]
             manager.run(
-                f"rm -rf {STATE_DIR}/build/plain && git init --quiet --bare {STATE_DIR}/build/plain/bare"
-                f" && git clone --quiet {STATE_DIR}/build/plain/bare {STATE_DIR}/build/plain/work",
+                f"rm -rf {PLAIN} && git init --quiet --bare {PLAIN}/bare"
+                f" && git clone --quiet {PLAIN}/bare {PLAIN}/work",
                 timeout_s=60,
             )
-            manager.put(dockerfile.encode(), f"{STATE_DIR}/build/plain/Dockerfile", 0o644)
+            manager.put(dockerfile.encode(), f"{PLAIN}/Dockerfile", 0o644)
             self._ssh = [*manager.ssh_command(), f"{self.cluster.user}@{self.cluster.manager.address}"]
         self._base = base
         os.environ["GIT_SSH_COMMAND"] = shlex.join(self._ssh[:-1])
-        remote = f"ssh://{self._ssh[-1]}{STATE_DIR}/build/plain/bare"
+        remote = f"ssh://{self._ssh[-1]}{PLAIN}/bare"
         git(self.folder, "remote", "add", "manager", remote)
         git(self.folder, "branch", "--move", "--force", "main")
 
@@ -130,7 +133,7 @@ class Work:
         image = f"{REGISTRY}/functions/{self.function}:plain-{commit}"
         git(self.folder, "push", "--quiet", "manager", "main")
         commands = (
-            f"cd {STATE_DIR}/build/plain/work && git pull --quiet origin main",
+            f"cd {PLAIN}/work && git pull --quiet origin main",
             f"{DOCKER} build --quiet --build-arg BASE={self._base} --tag {image}"
             f" --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt --file ../Dockerfile {self.function}",
             f"{DOCKER} push --quiet {image}",

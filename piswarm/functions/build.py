@@ -28,8 +28,10 @@ _DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _PREFIX = re.compile(r"^#\d+ (?:\d+\.\d+ )?")
+_STEP = re.compile(r"^\[(?:stage-\d+ +)?(\d+/\d+)\] ")
 _NOISE = re.compile(
-    r"^(?:sha256:|DONE |CACHED$|transferring |resolve |exporting |writing |naming |\.\.\.$|$)"
+    r"^(?:\[internal\]|building with |sha256:|DONE |CACHED$|transferring |resolve |exporting |writing |naming |"
+    r"\.\.\.$|$)"
 )
 _REASONS = (
     (
@@ -150,6 +152,11 @@ def _run_build(connection: Connection, function: str, command: str, on_line: Cal
             on_line(told)
 
     exit_code = connection.stream(command, keep, timeout_s=BUILD_TIMEOUT_S + _COMMAND_TIMEOUT_S)
+    if exit_code < 0:
+        raise BuildError(
+            f"{connection.node}: the SSH connection broke during the build of {function}.",
+            "Check the node's power and network, then run the same command again.",
+        )
     if exit_code == _TIME_IS_UP:
         raise BuildError(
             f"{connection.node}: the build of {function} took longer than {BUILD_TIMEOUT_S / 60:.0f} min"
@@ -186,8 +193,8 @@ def build_command(request: BuildRequest, folder: str, reference: str, base: str)
 
 def readable(line: str) -> str:
     """Return what a line of BuildKit's plain progress tells a person, or an empty text."""
-    text = _PREFIX.sub("", line).rstrip()
-    return "" if _NOISE.match(text) else text
+    text = " ".join(_PREFIX.sub("", line).split())
+    return "" if _NOISE.match(text) else _STEP.sub(r"step \1: ", text)
 
 
 def explain(lines: Iterable[str]) -> str:

@@ -167,7 +167,7 @@ def test_a_registry_that_is_down_is_told_and_the_version_before_answers(cluster:
 def test_a_connection_that_is_cut_is_told_and_the_next_deploy_works(cluster: Workplace, tmp_path: Path):
     cluster.piswarm("new", "slow", "--lang", "dockerfile", cwd=tmp_path)
     dockerfile = tmp_path / "slow" / "Dockerfile"
-    dockerfile.write_text(dockerfile.read_text() + "RUN sleep 5\n")
+    dockerfile.write_text(dockerfile.read_text() + f"RUN sleep 5 && echo {time.time_ns()}\n")
     commit_all(tmp_path)
     outcomes = []
 

@@ -58,7 +58,10 @@ def test_a_build_without_cache_is_asked_for():
     ("line", "told"),
     [
         ("#8 0.350 Collecting requests<3,>=2.32", "Collecting requests<3,>=2.32"),
-        ("#9 [stage-0 5/6] COPY . /home/app/function", "[stage-0 5/6] COPY . /home/app/function"),
+        ("#9 [stage-0 5/6] COPY . /home/app/function", "step 5/6: COPY . /home/app/function"),
+        ("#4 [1/1] FROM registry/base:1", "step 1/1: FROM registry/base:1"),
+        ("#6 [stage-0 2/6] RUN if a;     then b", "step 2/6: RUN if a; then b"),
+        ("#2 [internal] load build context", ""),
         ("#9 sha256:06da92492abac3a7583bb598821c86bb828f66c599afaf72019edcb56e65f9d2", ""),
         ("#9 DONE 0.0s", ""),
         ("#5 CACHED", ""),
