@@ -106,6 +106,8 @@ def _run_inventory(
         | {
             "base_cmdline_file": node.facts.cmdline_file,
             "base_enable_memory_cgroup": not node.facts.memory_cgroup,
+            "base_install_time_sync": not node.facts.ntp_available,
+            "base_enable_time_sync": not node.facts.ntp_enabled,
             "docker_distribution": "ubuntu" if node.facts.os_id == "ubuntu" else "debian",
             "docker_codename": node.facts.os_codename,
             "trust_docker_config_file": str(docker_config) if node.role == "manager" else "",

@@ -83,6 +83,8 @@ class Facts:
         default_interface: interface of the default route, if any.
         clock_offset_s: the node's clock minus ours, in seconds.
         ntp_synchronized: whether the clock is kept by NTP.
+        ntp_available: whether something is installed that can keep it.
+        ntp_enabled: whether that is switched on.
         disk_device: device that holds /var/lib.
         disk_size_mb: its size in MiB.
         disk_free_mb: free space on it in MiB.
@@ -125,6 +127,8 @@ class Facts:
     default_interface: str = ""
     clock_offset_s: float = 0.0
     ntp_synchronized: bool = True
+    ntp_available: bool = True
+    ntp_enabled: bool = True
     disk_device: str = ""
     disk_size_mb: int = 0
     disk_free_mb: int = 0
@@ -206,6 +210,8 @@ def read_probe(output: str, *, our_time: float) -> Facts:
         default_interface=route[route.index("dev") + 1] if "dev" in route else "",
         clock_offset_s=round(node_time - our_time, 1) if node_time else 0.0,
         ntp_synchronized=single.get("ntp") == "yes",
+        ntp_available=single.get("ntp_available") == "yes",
+        ntp_enabled=single.get("ntp_enabled") == "yes",
         disk_device=single.get("disk_device", ""),
         disk_size_mb=_number(single.get("disk_size_kb", "")) // 1024,
         disk_free_mb=_number(single.get("disk_free_kb", "")) // 1024,

@@ -89,6 +89,8 @@ say mac "$(cat "/sys/class/net/$(ip -o -4 route show default 2>/dev/null | sed -
 
 say time "$(date +%s)"
 say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
+say ntp_available "$(timedatectl show -p CanNTP --value 2>/dev/null)"
+say ntp_enabled "$(timedatectl show -p NTP --value 2>/dev/null)"
 df -Pk /var/lib 2>/dev/null | tail -n 1 | while read -r device size _ free _; do
   say disk_device "$device"
   say disk_size_kb "$size"
