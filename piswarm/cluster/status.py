@@ -87,6 +87,7 @@ def manager_of(cluster: Cluster) -> Iterator[tuple[Connection, Engine]]:
             reasons.append(error.message)
             continue
         with connection, engine_of(connection) as engine:
+            swarm.wait_for_leader(engine)
             yield connection, engine
         return
     told = "\n  ".join(reasons) or "The record names no manager."

@@ -19,12 +19,14 @@ PYTHON3_LABEL = "piswarm.image.python3"
 RELEASE_LABEL = "piswarm.release"
 STACK = "piswarm"
 READY_TIMEOUT_S = 120.0
+LEADER_TIMEOUT_S = 30.0
 
 _CERTIFICATE_YEAR_NS = 365 * 24 * 3600 * 10**9
 # Wi-Fi drops a heartbeat now and then; Swarm's own 5 s would restart all tasks of the node each time.
 _HEARTBEAT_NS = 20 * 10**9
 _POOLS = ("10.201.0.0/16", "10.77.0.0/16", "172.29.0.0/16", "192.168.192.0/18")
 _POOL_SUBNET_BITS = 24
+_UNAVAILABLE = 503
 
 
 def read_swarm(engine: Engine) -> SwarmView:
@@ -43,6 +45,27 @@ def read_swarm(engine: Engine) -> SwarmView:
             leader=bool(manager.get("Leader")),
         )
     return SwarmView(engine.inspect_swarm()["ID"], members, _running_release(engine))
+
+
+def wait_for_leader(engine: Engine, timeout_s: float = LEADER_TIMEOUT_S) -> None:
+    """Wait until the managers have a leader: a new one is elected within seconds when the old one is lost.
+
+    Raises:
+        SwarmError: there was none when the time was up: too few managers are on.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            engine.inspect_swarm()
+        except docker.errors.APIError as error:
+            if error.status_code != _UNAVAILABLE or time.monotonic() > deadline:
+                raise SwarmError(
+                    f"The Swarm had no leader for {timeout_s:.0f} s: too few of its managers are on.",
+                    "Bring managers back; more than half of them must be on.",
+                ) from error
+            time.sleep(0.5)
+        else:
+            return
 
 
 def start_swarm(engine: Engine, address: str, lan: Iterable[str]) -> None:
