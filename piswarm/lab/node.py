@@ -24,6 +24,10 @@ VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 # systemd shuts down in order at this signal instead of being killed.
 _STOP_SIGNAL = "SIGRTMIN+3"
+# systemd 256 and later boot on the first version only when forced to. With its mixed layout, nodes would share the
+# second hierarchy on machines that do not mount it, and remove one another's groups while services start.
+# Source: systemd(1), kernel command line; systemd's NEWS for 256.
+_CGROUP_V1_CMDLINE = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 systemd.legacy_systemd_cgroup_controller=1"
 _MAC_PER_NETWORK_SINCE = "1.44"
 
 
@@ -105,8 +109,7 @@ def environment(confinement: Confinement, spec: NodeSpec) -> dict[str, str]:
     """Return the environment of a node's first process."""
     found = {"container": "docker"}
     if confinement.cgroup_v1:
-        # systemd 256 and later refuse the first version unless forced: https://systemd.io/CGROUP_DELEGATION
-        found["SYSTEMD_PROC_CMDLINE"] = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
+        found["SYSTEMD_PROC_CMDLINE"] = _CGROUP_V1_CMDLINE
     if spec.silent:
         found["SILENT"] = "yes"
     return found

@@ -54,13 +54,14 @@ def wait_until_booted(
     Raises:
         LabError: it did not boot in time, or a service failed; the message holds the last observation.
     """
-    ends = time.monotonic() + within_s
+    began = time.monotonic()
     boot = _observe(container, address)
     while not boot.is_done:
-        if boot.has_failed or time.monotonic() > ends:
+        waited = time.monotonic() - began
+        if boot.has_failed or waited > within_s:
             failed = _run(container, "systemctl --failed --no-legend --plain")
             raise LabError(
-                f"Node {node} did not boot within {within_s:.0f} s: systemd says '{boot.systemd}', "
+                f"Node {node} did not boot in {waited:.0f} s: systemd says '{boot.systemd}', "
                 f"port 22 says '{boot.ssh}', failed services: {failed or 'none'}.",
                 f"See its log: docker exec {container.name} journalctl -b",
             )
