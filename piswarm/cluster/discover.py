@@ -15,8 +15,9 @@ from piswarm.cluster.sweep import sweep_ssh
 
 __all__ = ["Sighting", "default_interfaces", "discover", "look_around", "merge_sightings"]
 
-DISCOVERY_TIME_S = 2.0
-QUIET_S = 1.0
+# With what comes before and after the listening, at most 2 s.
+DISCOVERY_TIME_S = 1.9
+QUIET_S = 1.2
 
 
 def discover(interfaces: Iterable[str], time_s: float = DISCOVERY_TIME_S) -> list[Sighting]:
