@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ _DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _PREFIX = re.compile(r"^#\d+ (?:\d+\.\d+ )?")
-_STEP = re.compile(r"^\[(?:stage-\d+ +)?(\d+/\d+)\] ")
+_STEP = re.compile(r"^\[(?:[\w.-]+ +)?(\d+/\d+)\] ")
 _NOISE = re.compile(
     r"^(?:\[internal\]|building with |sha256:|DONE |CACHED$|transferring |resolve |exporting |writing |naming |"
     r"\.\.\.$|$)"
@@ -63,8 +63,8 @@ class BuildRequest:
         version: what the function is to call itself (`PISWARM_VERSION`), so that its answers are recognised.
         folder: the source inside the commit, `.` for the top.
         platform: what the image is for, in Docker's words.
+        base: reference of the image that it starts from.
         dockerfile: content of the Dockerfile; empty to use the one in the folder.
-        base: name of the cluster's image that it starts from; empty for none.
         build_args: more build arguments.
         is_cached: whether layers of earlier builds may be used.
     """
@@ -75,8 +75,8 @@ class BuildRequest:
     version: str
     folder: str
     platform: str
+    base: str
     dockerfile: str = ""
-    base: str = ""
     build_args: Mapping[str, str] = field(default_factory=dict)
     is_cached: bool = True
 
@@ -96,26 +96,9 @@ def build(connection: Connection, request: BuildRequest, on_line: Callable[[str]
         BuildError: it could not be built or pushed; the message says why.
     """
     reference = f"{REGISTRY}/functions/{request.function}:{request.commit[:12]}"
-    base = _base_image(connection, request.base) if request.base else ""
     with _unpacked(connection, request) as folder:
-        command = build_command(request, folder, reference, base)
-        _run_build(connection, request.function, command, on_line)
-    return f"{reference}@{_push(connection, reference)}"
-
-
-def _base_image(connection: Connection, name: str) -> str:
-    """Return the newest of the cluster's images called `name` that this node has built."""
-    command = (
-        f"docker image ls --filter {quote(f'reference={REGISTRY}/piswarm/{name}')}"
-        " --format '{{.Repository}}:{{.Tag}}'"
-    )
-    images = connection.run(command, timeout_s=_COMMAND_TIMEOUT_S).stdout.split()
-    if not images:
-        raise BuildError(
-            f"{connection.node} does not have the image piswarm/{name}, which functions start from.",
-            "Run 'piswarm init' again: it builds it.",
-        )
-    return images[0]
+        run_build(connection, request.function, build_command(request, folder, reference), on_line)
+    return f"{reference}@{push(connection, reference)}"
 
 
 @contextmanager
@@ -142,7 +125,18 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
         connection.run(f"rm -rf {quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
 
 
-def _run_build(connection: Connection, function: str, command: str, on_line: Callable[[str], None]) -> None:
+def run_build(connection: Connection, what: str, command: str, on_line: Callable[[str], None]) -> None:
+    """Run a build on a node, its output live.
+
+    Args:
+        connection: the node.
+        what: what is built, for messages.
+        command: the command line.
+        on_line: is called with each line that tells of the build.
+
+    Raises:
+        BuildError: it failed; the message says why.
+    """
     lines: deque[str] = deque(maxlen=_LINES_KEPT)
 
     def keep(line: str) -> None:
@@ -154,41 +148,55 @@ def _run_build(connection: Connection, function: str, command: str, on_line: Cal
     exit_code = connection.stream(command, keep, timeout_s=BUILD_TIMEOUT_S + _COMMAND_TIMEOUT_S)
     if exit_code < 0:
         raise BuildError(
-            f"{connection.node}: the SSH connection broke during the build of {function}.",
+            f"{connection.node}: the SSH connection broke during the build of {what}.",
             "Check the node's power and network, then run the same command again.",
         )
     if exit_code == _TIME_IS_UP:
         raise BuildError(
-            f"{connection.node}: the build of {function} took longer than {BUILD_TIMEOUT_S / 60:.0f} min"
+            f"{connection.node}: the build of {what} took longer than {BUILD_TIMEOUT_S / 60:.0f} min"
             " and was ended."
         )
     if exit_code != 0:
         reason = explain(lines)
         hint = next((hint for word, hint in _HINTS.items() if word in reason), "")
-        raise BuildError(f"{function} could not be built on {connection.node}: {reason}.", hint)
+        raise BuildError(f"{what} could not be built on {connection.node}: {reason}.", hint)
 
 
-def build_command(request: BuildRequest, folder: str, reference: str, base: str) -> str:
+def build_command(request: BuildRequest, folder: str, reference: str) -> str:
     """Return the command line that builds `request` from `folder`.
 
     Args:
         request: what to build.
         folder: folder on the node with `source` and, where piswarm brings it, `Dockerfile`.
         reference: name for the image.
-        base: reference of the image that it starts from; empty for none.
     """
-    arguments = {**request.build_args, "PISWARM_VERSION": request.version, **({"BASE": base} if base else {})}
+    arguments = {**request.build_args, "PISWARM_VERSION": request.version, "BASE": request.base}
+    file = f"{folder}/Dockerfile" if request.dockerfile else f"{folder}/source/Dockerfile"
+    options = ["--file", file, "--label", f"org.opencontainers.image.revision={request.commit}"]
+    options += [] if request.is_cached else ["--no-cache"]
+    return docker_build(reference, request.platform, arguments, options, f"{folder}/source")
+
+
+def docker_build(
+    reference: str, platform: str, arguments: Mapping[str, str], options: Sequence[str], context: str
+) -> str:
+    """Return the command line of a bounded BuildKit build on a node.
+
+    Args:
+        reference: name for the image.
+        platform: what the image is for, in Docker's words.
+        arguments: build arguments.
+        options: more options of `docker buildx build`.
+        context: folder on the node.
+    """
     words = [
         "timeout", "--kill-after=10", f"{BUILD_TIMEOUT_S:.0f}", "docker", "buildx", "build",
-        "--progress=plain", "--provenance=false", "--load", "--platform", request.platform,
-        "--secret", f"id=ca,src={_CA_BUNDLE}",
-        "--label", f"org.opencontainers.image.revision={request.commit}", "--tag", reference,
-        "--file", f"{folder}/Dockerfile" if request.dockerfile else f"{folder}/source/Dockerfile",
+        "--progress=plain", "--provenance=false", "--load", "--platform", platform,
+        "--secret", f"id=ca,src={_CA_BUNDLE}", "--tag", reference, *options,
     ]  # fmt: skip
-    words += [] if request.is_cached else ["--no-cache"]
     for name, value in sorted(arguments.items()):
         words += ["--build-arg", f"{name}={value}"]
-    return f"DOCKER_CONFIG={STATE_DIR}/docker {quote(*words, f'{folder}/source')} 2>&1"
+    return f"DOCKER_CONFIG={STATE_DIR}/docker {quote(*words, context)} 2>&1"
 
 
 def readable(line: str) -> str:
@@ -209,8 +217,12 @@ def explain(lines: Iterable[str]) -> str:
     return _last_line("\n".join(errors or kept)).removeprefix("ERROR: ")
 
 
-def _push(connection: Connection, reference: str) -> str:
-    """Push an image and return its digest."""
+def push(connection: Connection, reference: str) -> str:
+    """Push an image from a node to the cluster's registry and return its digest.
+
+    Raises:
+        BuildError: the registry does not take it.
+    """
     result = connection.run(f"{_DOCKER} push {quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
     match = _DIGEST.search(result.stdout)
     if result.exit_code != 0 or match is None:

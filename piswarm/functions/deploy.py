@@ -21,6 +21,7 @@ from piswarm.cluster.inventory import Cluster
 from piswarm.console import Console
 from piswarm.errors import DeployError, SpecError
 from piswarm.functions import history
+from piswarm.functions.base_image import base_image
 from piswarm.functions.build import BuildRequest, build
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.history import Entry
@@ -258,7 +259,7 @@ def _build(
         folder=version.folder,
         platform=cluster.platform,
         dockerfile=version.template.dockerfile,
-        base=version.template.image,
+        base=base_image(manager, version.template, cluster.platform, console),
         build_args=version.spec.build_args,
         is_cached=is_cached,
     )

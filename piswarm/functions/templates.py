@@ -21,6 +21,7 @@ class Template:
         name: its name.
         aliases: other names, of the old world.
         image: the cluster's image that functions in it start from.
+        starts_from: the image that `image` is made from where the language brings its own; empty otherwise.
         handler: the file that must be in the function's folder.
         directory: the folder of the template.
     """
@@ -28,6 +29,7 @@ class Template:
     name: str
     aliases: tuple[str, ...]
     image: str
+    starts_from: str
     handler: str
     directory: Path
 
@@ -36,6 +38,11 @@ class Template:
         """Return the Dockerfile that builds a function from its folder; empty where the folder has its own."""
         file = self.directory / "Dockerfile"
         return file.read_text() if file.is_file() else ""
+
+    def image_files(self) -> Mapping[str, bytes]:
+        """Return the files that the language's own image is made from, by name."""
+        folder = self.directory / "image"
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
     def skeleton(self) -> Mapping[str, str]:
         """Return the files that a new function starts with, by name."""
@@ -52,6 +59,7 @@ def load_templates(directory: Path = STACKS / "templates") -> dict[str, Template
             name=file.parent.name,
             aliases=tuple(document["aliases"]),
             image=document["image"],
+            starts_from=document.get("starts_from", ""),
             handler=document["handler"],
             directory=file.parent,
         )

@@ -104,8 +104,8 @@ class App:
             return
         except asyncio.CancelledError:  # the server's last act before it ends
             answer = sentence(503, "The function was stopped before it had answered.")
-        await self._send(send, answer, began)
         _log_request(scope, headers, answer, received, time.perf_counter() - began)
+        await self._send(send, answer, began)
 
     async def _read(self, headers: Headers, receive: _Receive) -> bytes:
         announced = headers.get("Content-Length", "")

@@ -141,8 +141,8 @@ def test_a_branch_of_a_git_server_is_deployed_without_a_checkout(
 
 @pytest.mark.parametrize(
     ("lang", "answer"),
-    [("shell", "Hello! You said: pi\n"), ("dockerfile", "PI")],
-    ids=["shell", "dockerfile"],
+    [("shell", "Hello! You said: pi\n"), ("dockerfile", "PI"), ("node", "Hello! You said: pi")],
+    ids=["shell", "dockerfile", "node"],
 )
 def test_other_languages_answer_as_they_come(cluster: Workplace, tmp_path: Path, lang: str, answer: str):
     cluster.piswarm("new", "other", "--lang", lang, cwd=tmp_path)

@@ -1,6 +1,5 @@
 """The runtime as the container runs it: a process of its own, spoken to over TCP."""
 
-import http.client
 import json
 import os
 import signal
@@ -14,25 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.service.ports import free_port, wait_until_open
+from tests.service.served import Served
 
 START_DEADLINE_S = 20.0
-
-
-class Served:
-    """A runtime process and the way to talk to it."""
-
-    def __init__(self, process, port):
-        self.process = process
-        self.port = port
-
-    def ask(self, body=b"", *, method="POST", path="/", headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
-        try:
-            connection.request(method, path, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
-        finally:
-            connection.close()
 
 
 @pytest.fixture

@@ -11,13 +11,19 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 def request(**fields):
-    known = {"repository": "/g/functest.git", "commit": SHA, "version": "fingerprint", "folder": "."}
+    known = {
+        "repository": "/g/functest.git",
+        "commit": SHA,
+        "version": "fingerprint",
+        "folder": ".",
+        "base": "r/b:1",
+    }
     return BuildRequest(**{"function": "functest", "platform": "linux/arm/v7", **known, **fields})
 
 
 def test_every_language_starts_from_the_clusters_image_and_leaves_root():
     templates = {template.name: template for template in load_templates().values()}
-    assert {"python3", "shell", "dockerfile"} <= templates.keys()
+    assert {"python3", "shell", "dockerfile", "node"} <= templates.keys()
     for template in templates.values():
         assert template.handler in template.skeleton()
         lines = (template.dockerfile or template.skeleton()["Dockerfile"]).splitlines()
@@ -33,25 +39,24 @@ def test_the_names_of_the_old_world_mean_python3():
 
 
 def test_nothing_of_the_users_is_read_by_the_shell():
-    asked = request(dockerfile="FROM x", base="python3", build_args={"ARG": "$(reboot); 'x' \"y\""})
-    command = build_command(asked, "/b/functest.1", "registry/functions/functest:1", "registry/base:1")
+    asked = request(dockerfile="FROM x", build_args={"ARG": "$(reboot); 'x' \"y\""})
+    command = build_command(asked, "/b/functest.1", "registry/functions/functest:1")
     words = shlex.split(command)
     assert "PISWARM_VERSION=fingerprint" in words
     assert "ARG=$(reboot); 'x' \"y\"" in words
-    assert "BASE=registry/base:1" in words
+    assert "BASE=r/b:1" in words
     assert words[words.index("--file") + 1] == "/b/functest.1/Dockerfile"
     assert words[-2:] == ["/b/functest.1/source", "2>&1"]
 
 
 def test_a_dockerfile_of_the_users_is_taken_from_the_source():
-    words = shlex.split(build_command(request(), "/b/f.1", "r:1", ""))
+    words = shlex.split(build_command(request(), "/b/f.1", "r:1"))
     assert words[words.index("--file") + 1] == "/b/f.1/source/Dockerfile"
-    assert not any(word.startswith("BASE=") for word in words)
 
 
 def test_a_build_without_cache_is_asked_for():
-    assert "--no-cache" in build_command(request(is_cached=False), "/b", "r", "")
-    assert "--no-cache" not in build_command(request(), "/b", "r", "")
+    assert "--no-cache" in build_command(request(is_cached=False), "/b", "r")
+    assert "--no-cache" not in build_command(request(), "/b", "r")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""What the functions of a language start from: an image of the cluster's, or one that the language brings."""
+
+from __future__ import annotations
+
+import hashlib
+
+from piswarm.cluster.connect import Connection, quote
+from piswarm.cluster.inventory import REGISTRY, STATE_DIR
+from piswarm.console import Console
+from piswarm.errors import BuildError
+from piswarm.functions.build import docker_build, push, run_build
+from piswarm.functions.templates import Template
+
+_TIMEOUT_S = 60.0
+
+
+def base_image(connection: Connection, template: Template, platform: str, console: Console) -> str:
+    """Return the image that functions in a language start from; make it when it is needed for the first time.
+
+    Args:
+        connection: the node to build on.
+        template: the language.
+        platform: what the image is for, in Docker's words.
+        console: is told what happens.
+
+    Raises:
+        BuildError: it could not be made, or the cluster lacks what it is made from.
+    """
+    if not template.starts_from:
+        return _newest(connection, template.image)
+    below = _newest(connection, template.starts_from)
+    reference = f"{REGISTRY}/piswarm/{template.image}:{_digest(template, below)}"
+    if not _is_present(connection, reference):
+        with console.step(f"Make the image that {template.name} functions start from", connection.node):
+            _make(connection, template, reference, below, platform, console)
+    return reference
+
+
+def _newest(connection: Connection, name: str) -> str:
+    """Return the newest of the cluster's images called `name` that this node has built."""
+    command = (
+        f"docker image ls --filter {quote(f'reference={REGISTRY}/piswarm/{name}')}"
+        " --format '{{.Repository}}:{{.Tag}}'"
+    )
+    images = connection.run(command, timeout_s=_TIMEOUT_S).stdout.split()
+    if not images:
+        raise BuildError(
+            f"{connection.node} does not have the image piswarm/{name}, which functions start from.",
+            "Run 'piswarm init' again: it builds it.",
+        )
+    return images[0]
+
+
+def _digest(template: Template, below: str) -> str:
+    digest = hashlib.sha256(below.encode())
+    for name, content in template.image_files().items():
+        digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _is_present(connection: Connection, reference: str) -> bool:
+    command = quote("docker", "image", "inspect", "--format", "{{.Id}}", reference)
+    return connection.run(command, timeout_s=_TIMEOUT_S, check=False).exit_code == 0
+
+
+def _make(
+    connection: Connection, template: Template, reference: str, below: str, platform: str, console: Console
+) -> None:
+    context = f"{STATE_DIR}/build/{template.image}-image"
+    connection.run(quote("mkdir", "-p", context), timeout_s=_TIMEOUT_S)
+    try:
+        for name, content in template.image_files().items():
+            connection.put(content, f"{context}/{name}", 0o644)
+        command = docker_build(reference, platform, {"BASE": below}, [], context)
+        run_build(connection, f"the {template.name} image", command, console.progress)
+        push(connection, reference)
+    finally:
+        connection.run(quote("rm", "-rf", context), timeout_s=_TIMEOUT_S, check=False)
