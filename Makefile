@@ -30,6 +30,5 @@ format: ## let ruff write the style
 	$(BIN)/ruff format .
 
 clean: ## take down the lab, stop the engine that was started here, remove what was made in this checkout
-	@[ ! -x $(BIN)/piswarm ] || $(BIN)/piswarm lab down
-	@scripts/bootstrap stop
+	@scripts/bootstrap clean
 	rm -rf .venv .cache artifacts dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
