@@ -22,7 +22,7 @@ from piswarm.errors import PiswarmError, UsageError
 from piswarm.secret import Secret
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from piswarm.board import Board
 
 _COLOURS = {"ok": "32", "warning": "33", "fault": "31", "dim": "2", "bold": "1"}
 
@@ -45,8 +45,7 @@ class Console:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._status: Status | None = None
-        self._steps: list[str] = []
+        self._board: Board | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -103,8 +102,8 @@ class Console:
             return
         if self.as_json:
             self._event("progress", text, node)
-        elif self._status is not None:
-            self._status.update(f"{self._steps[-1]}: {self._line(text, node)}"[: self._width() - 4])
+        elif self._board is not None:
+            self._board.show(text, node)
         else:
             self._write(self.err, f"    {self._line(text, node)}")
 
@@ -181,32 +180,31 @@ class Console:
     # How it is written ---------------------------------------------------------------------------
 
     def _begin(self, text: str, node: str) -> None:
-        self._steps.append(self._line(text, node))
         if self.quiet:
             return
         if self.as_json:
             self._event("step", text, node)
         elif self.is_terminal:
-            if self._status is None:
-                from rich.console import Console as RichConsole  # noqa: PLC0415  (only for a terminal)
-                from rich.markup import escape  # noqa: PLC0415
-
-                self._status = RichConsole(file=self.err).status(escape(self._steps[-1]))
-                self._status.start()
+            self._the_board().begin(self._line(text, node))
         else:
-            self._write(self.err, f"• {self._steps[-1]}")
+            self._write(self.err, f"• {self._line(text, node)}")
 
     def _end(self, state: str, text: str, node: str, seconds: float) -> None:
-        self._steps.pop()
-        if self._status is not None and not self._steps:
-            self._status.stop()
-            self._status = None
         if self.quiet:
             return
+        if self._board is not None:
+            self._board.end()
         if self.as_json:
             self._event("step-" + state, text, node, seconds=round(seconds, 1))
         else:
             self._say(state, f"{text} {self._paint('dim', f'({seconds:.1f} s)')}", node)
+
+    def _the_board(self) -> Board:
+        if self._board is None:
+            from piswarm.board import Board  # noqa: PLC0415  (rich is only for terminals)
+
+            self._board = Board(self.err)
+        return self._board
 
     def _say(self, state: str, text: str, node: str) -> None:
         if self.as_json:
@@ -237,13 +235,9 @@ class Console:
             return False
         return True
 
-    def _width(self) -> int:
-        return os.get_terminal_size(self.err.fileno()).columns if self.err.isatty() else 120
-
     def _write(self, stream: TextIO, text: str) -> None:
         with self._lock:
-            if self._status is not None and stream is self.err:
-                self._status.console.print(text, highlight=False, markup=False, soft_wrap=True)
-            else:
-                stream.write(text + "\n")
-                stream.flush()
+            if stream is self.err and self._board is not None and self._board.say(text):
+                return
+            stream.write(text + "\n")
+            stream.flush()
