@@ -22,10 +22,10 @@ from piswarm.lab.names import Lab
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
-_CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
-SHARED_LAB = Lab(f"t{_CHECKOUT}")
-ARMHF_LAB = Lab(f"a{_CHECKOUT}")
-FAILURE_LAB = Lab(f"f{_CHECKOUT}")
+CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
+SHARED_LAB = Lab(f"t{CHECKOUT}")
+ARMHF_LAB = Lab(f"a{CHECKOUT}")
+FAILURE_LAB = Lab(f"f{CHECKOUT}")
 NODES = ("pi1", "pi2", "pi3")
 
 UP_WITHIN_S = 240
@@ -106,14 +106,27 @@ class Workplace:
 
 
 @contextmanager
-def lab_up(user: Workplace, nodes: int) -> Iterator[Workplace]:
+def lab_up(user: Workplace, nodes: int, *options: str) -> Iterator[Workplace]:
     """Have the user's lab up inside the block, with fresh nodes, and down afterwards."""
     user.piswarm("lab", "down")
     try:
-        user.piswarm("lab", "up", "--nodes", str(nodes), within_s=UP_WITHIN_S)
+        user.piswarm("lab", "up", "--nodes", str(nodes), *options, within_s=UP_WITHIN_S)
         yield user
     finally:
         user.piswarm("lab", "down")
+    assert left_of(user) == []
+
+
+def left_of(user: Workplace) -> list[str]:
+    """Return what there is of the user's lab on this machine, and of the cluster on it in the user's records."""
+    engine, only_ours = docker.from_env(), {"label": user.lab.filters}
+    places = [Path("/sys/class/net", user.lab.interface), user.home / "clusters" / user.lab.name]
+    return [
+        *(container.name for container in engine.containers.list(all=True, filters=only_ours)),
+        *(volume.name for volume in engine.volumes.list(filters=only_ours)),
+        *(network.name for network in engine.networks.list(filters=only_ours)),
+        *(str(place) for place in places if place.exists()),
+    ]
 
 
 @contextmanager

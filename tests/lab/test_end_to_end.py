@@ -8,7 +8,6 @@ import shutil
 import time
 from pathlib import Path
 
-import docker
 import pytest
 import requests
 from playwright.sync_api import expect, sync_playwright
@@ -128,17 +127,6 @@ def test_a_handler_that_raises_is_told_in_a_sentence(functest: Workplace, tmp_pa
     refused(functest.try_piswarm("invoke", "broken", "--data", ""), "out of raspberries")
     functest.piswarm("remove", "broken", "--yes")
     assert "broken" not in functest.piswarm("list").stdout
-
-
-def test_down_leaves_nothing_of_the_lab(functest: Workplace):
-    functest.piswarm("lab", "down")
-    engine = docker.from_env()
-    filters = {"label": functest.lab.filters}
-    assert engine.containers.list(all=True, filters=filters) == []
-    assert engine.volumes.list(filters=filters) == []
-    assert engine.networks.list(filters=filters) == []
-    assert not Path("/sys/class/net", functest.lab.interface).exists()
-    assert not (functest.home / "clusters" / functest.lab.name).exists()
 
 
 def refused(outcome: Outcome, word: str) -> None:
