@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 
 from piswarm.errors import LabError
 from piswarm.lab.mirror import SUITE, Mirror
@@ -71,12 +71,24 @@ def make(
         return _make_archive(release, folder, native=native, say=say)
 
 
-def pull_from_hub(client: docker.DockerClient) -> None:
-    """Pull the base from Docker Hub.
+def ensure_from_hub(client: docker.DockerClient, say: Callable[[str], None]) -> None:
+    """Pull the base from Docker Hub, unless the engine has it.
+
+    Args:
+        client: the engine.
+        say: told what is done, when there is something to do.
 
     Raises:
         LabError: it cannot be had there either.
     """
+    try:
+        client.images.get(HUB_REFERENCE)
+    except ImageNotFound:
+        say(f"pulling {HUB_REFERENCE}")
+        _pull(client)
+
+
+def _pull(client: docker.DockerClient) -> None:
     try:
         client.images.pull(HUB_REFERENCE)
     except DockerException as error:
@@ -108,6 +120,8 @@ def _mmdebstrap(recipe: BaseRecipe, target: Path, *, within_s: float) -> None:
         "--variant=minbase",
         f"--architectures={recipe.architecture}",
         f"--include={','.join(recipe.packages)}",
+        *(f"--dpkgopt={option}" for option in recipe.dpkg_options),
+        *(f"--aptopt={option}" for option in recipe.apt_options),
         recipe.suite,
         str(target),
         *recipe.sources,

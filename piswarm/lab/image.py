@@ -70,8 +70,7 @@ def ensure_base(
     mirror = read_mirror()
     if mirror is not None and base.can_make_archive(mirror):
         return base.make(wanted, mirror, cache, native=wanted == native, say=say)
-    say(f"pulling {base.HUB_REFERENCE}")
-    base.pull_from_hub(client)
+    base.ensure_from_hub(client, say)
     return Base(BaseRecipe(wanted, ()).digest, None)
 
 

@@ -48,17 +48,31 @@ class BaseRecipe:
     Attributes:
         architecture: in Debian's words: amd64, arm64 or armhf.
         sources: lines of its apt `sources.list`; empty when the base is pulled from a registry.
+        packages: what is in it besides Debian's essential packages.
+        suite: Debian's name of the release.
+        dpkg_options: what dpkg leaves out, here and in everything made of it, as Debian's own slim images do.
+        apt_options: the same for apt.
     """
 
     architecture: str
     sources: tuple[str, ...]
     packages: tuple[str, ...] = BASE_PACKAGES
     suite: str = SUITE
+    dpkg_options: tuple[str, ...] = (
+        "path-exclude=/usr/share/doc/*",
+        "path-include=/usr/share/doc/*/copyright",
+        "path-exclude=/usr/share/info/*",
+        "path-exclude=/usr/share/locale/*",
+        "path-exclude=/usr/share/man/*",
+        "force-unsafe-io",
+    )
+    apt_options: tuple[str, ...] = ('Acquire::Languages "none"',)
 
     @property
     def digest(self) -> str:
         """Return 12 hex digits that change with the recipe."""
-        return _digest([self.suite, self.architecture, list(self.sources), list(self.packages)])
+        lists = (self.sources, self.packages, self.dpkg_options, self.apt_options)
+        return _digest([self.suite, self.architecture, *map(list, lists)])
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 
 from piswarm.console import Console
+from piswarm.errors import LabError
 from piswarm.lab import engine
 from piswarm.lab.facts import lab_cache
 from piswarm.lab.image import ensure_node_image
@@ -44,6 +46,7 @@ def bring_up(
     Raises:
         LabError: something could not be made, or a node did not boot in time.
     """
+    _check_system()
     names = node_names(nodes)
     client = engine.connect()
     with console.step("Image of a freshly flashed Pi"):
@@ -75,6 +78,14 @@ def plan_nodes(
         )
         for number, name in enumerate(names, start=1)
     ]
+
+
+def _check_system() -> None:
+    if sys.platform != "linux":
+        raise LabError(
+            f"The lab needs Linux: elsewhere ({sys.platform}) Docker's networks are inside a virtual machine.",
+            "Run piswarm in a Debian virtual machine to try it; real boards need no lab.",
+        )
 
 
 def _in_parallel(work: Callable[[NodeSpec], None], specs: list[NodeSpec]) -> None:
