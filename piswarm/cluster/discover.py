@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 
 from piswarm.cluster.links import Link, default_interfaces, read_links
 from piswarm.cluster.mdns import asking
 from piswarm.cluster.neighbours import read_neighbours
-from piswarm.cluster.sighting import Sighting, merge_sightings
+from piswarm.cluster.sighting import Sighting, merge_link, merge_sightings
 from piswarm.cluster.sweep import sweep_ssh
 
 __all__ = ["Sighting", "default_interfaces", "discover", "look_around", "merge_sightings"]
@@ -61,22 +62,24 @@ def look_around(
 
 
 class _Crowd:
-    """Who has answered so far."""
+    """Who has answered so far, on which link."""
 
-    def __init__(self, links: Sequence[Link]) -> None:
-        self.sightings: list[Sighting] = []
-        self._links = links
+    def __init__(self) -> None:
+        self._seen: dict[Link, list[Sighting]] = {}
         self._addresses: set[str] = set()
         self._newcomer = asyncio.Event()
 
-    def add(self, sighting: Sighting) -> None:
-        """Take a sighting; leave out addresses on bridges inside a node, and what other links tell."""
-        reachable = {one for one in sighting.addresses if any(link.reaches(one) for link in self._links)}
-        if reachable:
-            self.sightings.append(replace(sighting, addresses=tuple(reachable)))
+    def add(self, link: Link, sighting: Sighting) -> None:
+        """Take a sighting; leave out addresses that are not on the link, such as those of bridges in a node."""
+        reachable = {address for address in sighting.addresses if link.reaches(address)}
+        self._seen.setdefault(link, []).append(replace(sighting, addresses=tuple(reachable)))
         if reachable - self._addresses:
             self._addresses |= reachable
             self._newcomer.set()
+
+    def nodes(self) -> list[Sighting]:
+        """Return each node once."""
+        return merge_sightings(node for seen in self._seen.values() for node in merge_link(seen))
 
     async def wait_until_quiet(self, time_s: float) -> None:
         """Wait until nobody new has answered for a while; where nobody has at all, until the time is up."""
@@ -89,12 +92,14 @@ class _Crowd:
 
 
 async def _listen(links: Sequence[Link], sweep: bool, time_s: float) -> list[Sighting]:
-    crowd = _Crowd(links)
-    async with asking(links, crowd.add), asyncio.TaskGroup() as work:
+    crowd = _Crowd()
+    async with AsyncExitStack() as asked, asyncio.TaskGroup() as work:
+        for link in links:
+            await asked.enter_async_context(asking(link, partial(crowd.add, link)))
+            if sweep:
+                work.create_task(sweep_ssh(link, partial(crowd.add, link)))
         work.create_task(crowd.wait_until_quiet(time_s))
-        if sweep:
-            work.create_task(sweep_ssh(links, crowd.add))
-    return merge_sightings(crowd.sightings)
+    return crowd.nodes()
 
 
 def _with_mac(sighting: Sighting, macs: Mapping[str, str]) -> Sighting:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
@@ -52,22 +54,23 @@ _REVERSE = ".in-addr.arpa."
 _WORKSTATION = re.compile(r"^(?P<name>.+?) \[(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})\]$", re.IGNORECASE)
 # https://www.rfc-editor.org/rfc/rfc1035 section 3.2
 _QUERY, _A, _PTR, _IN = 0, 1, 12, 1
+_IP_MULTICAST_ALL = 49  # linux/in.h; Python's socket module does not name it
 
 
 @asynccontextmanager
-async def asking(links: Sequence[Link], on_sighting: Callable[[Sighting], None]) -> AsyncIterator[None]:
-    """Ask the links for nodes as long as the `async with` block lasts.
+async def asking(link: Link, on_sighting: Callable[[Sighting], None]) -> AsyncIterator[None]:
+    """Ask a link for nodes as long as the `async with` block lasts.
 
     Args:
-        links: where to ask; nothing is sent anywhere else.
+        link: where to ask; nothing is sent anywhere else, and nothing is heard from elsewhere.
         on_sighting: is called for each answer, also when it is one of a node seen before.
 
     Raises:
         DiscoveryError: the port of mDNS cannot be used.
     """
-    own = [address for link in links for address in link.addresses]
+    own = [str(address.ip) for address in link.addresses]
     try:
-        network = AsyncZeroconf(interfaces=[str(one.ip) for one in own], ip_version=IPVersion.V4Only)
+        network = AsyncZeroconf(interfaces=own, ip_version=IPVersion.V4Only)
     except OSError as error:
         raise DiscoveryError(
             f"Port 5353 (mDNS) of this computer cannot be used: {error.strerror}.",
@@ -75,7 +78,8 @@ async def asking(links: Sequence[Link], on_sighting: Callable[[Sighting], None])
         ) from error
     try:
         await network.zeroconf.async_wait_for_start()
-        around = [address for link in links for one in link.addresses for address in link.neighbours(one)]
+        _hear_only_this_link(network.zeroconf)
+        around = [address for one in link.addresses for address in link.neighbours(one)]
         search = _Search(network.zeroconf, on_sighting, _questions(around))
         rounds = asyncio.create_task(search.ask_rounds())
         try:
@@ -85,6 +89,14 @@ async def asking(links: Sequence[Link], on_sighting: Callable[[Sighting], None])
             await search.stop()
     finally:
         await network.async_close()
+
+
+def _hear_only_this_link(zeroconf: Zeroconf) -> None:
+    """Keep out what other programs, such as avahi, have the kernel receive on other links."""
+    if sys.platform != "linux":  # others deliver to a socket only what it asked for itself
+        return
+    for reader in zeroconf.engine.readers:
+        reader.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
 
 
 class _Search(RecordUpdateListener):

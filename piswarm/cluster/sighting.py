@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from ipaddress import IPv4Address
@@ -12,7 +12,6 @@ RASPBERRY_PI, MEMBER, OTHER = "raspberry-pi", "member", "other"
 REVERSE_LOOKUP, LIKELY_NAME, SSH_PORT = "reverse-lookup", "likely-name", "ssh-port"
 
 _COMPUTER_SERVICES = {"_workstation._tcp", "_ssh._tcp", "_piswarm._tcp"}
-_OVER_MDNS = _COMPUTER_SERVICES | {REVERSE_LOOKUP, LIKELY_NAME}
 
 # Raspberry Pi's own blocks in the IEEE's lists (24, 28 and 36 bits).
 _PI_PREFIXES = (
@@ -76,19 +75,34 @@ class Sighting:
 
 
 def merge_sightings(sightings: Iterable[Sighting]) -> list[Sighting]:
-    """Join what was seen of the same node: by MAC address, by an address, or by the host name.
-
-    A board with Ethernet and Wi-Fi has two addresses but one name: mDNS lets no two nodes on a link have
-    the same. Names that come from elsewhere prove nothing.
+    """Join what was seen of the same node: by MAC address or by an address.
 
     Returns:
         Each node once, sorted by name, pi2 before pi10; sightings without an address are left out.
     """
+    return _merge(sightings, _is_same)
+
+
+def merge_link(sightings: Iterable[Sighting]) -> list[Sighting]:
+    """Join what was seen of the same node on one link: also by its name.
+
+    A board with Ethernet and Wi-Fi has two addresses but one name: mDNS lets no two nodes on a link have the
+    same. On another link the name proves nothing.
+
+    Returns:
+        As `merge_sightings`.
+    """
+    return _merge(
+        sightings, lambda one, other: _is_same(one, other) or one.name.lower() == other.name.lower()
+    )
+
+
+def _merge(sightings: Iterable[Sighting], are_same: Callable[[Sighting, Sighting], bool]) -> list[Sighting]:
     merged: list[Sighting] = []
     for sighting in sightings:
         if not sighting.addresses:
             continue
-        same = [other for other in merged if _is_same(other, sighting)]
+        same = [other for other in merged if are_same(other, sighting)]
         merged = [other for other in merged if other not in same]
         merged.append(reduce(_join, [*same, sighting]))
     sorted_addresses = (replace(one, addresses=_sort_addresses(one.addresses)) for one in merged)
@@ -96,15 +110,7 @@ def merge_sightings(sightings: Iterable[Sighting]) -> list[Sighting]:
 
 
 def _is_same(one: Sighting, other: Sighting) -> bool:
-    return bool(
-        (one.mac and one.mac == other.mac)
-        or set(one.addresses) & set(other.addresses)
-        or (one.name.lower() == other.name.lower() and _has_mdns_name(one) and _has_mdns_name(other))
-    )
-
-
-def _has_mdns_name(sighting: Sighting) -> bool:
-    return bool(_OVER_MDNS & {*sighting.seen_by})
+    return bool((one.mac and one.mac == other.mac) or set(one.addresses) & set(other.addresses))
 
 
 def _join(one: Sighting, other: Sighting) -> Sighting:

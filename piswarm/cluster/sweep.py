@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from piswarm.cluster.links import Link
 from piswarm.cluster.sighting import SSH_PORT, Sighting
@@ -15,13 +15,11 @@ _SSH_PORT = 22
 _MOST_BANNER_BYTES = 255  # https://www.rfc-editor.org/rfc/rfc4253 section 4.2
 
 
-async def sweep_ssh(
-    links: Sequence[Link], on_sighting: Callable[[Sighting], None], port: int = _SSH_PORT
-) -> None:
-    """Connect to the SSH port of every address on the links and tell who has an SSH server.
+async def sweep_ssh(link: Link, on_sighting: Callable[[Sighting], None], port: int = _SSH_PORT) -> None:
+    """Connect to the SSH port of every address on a link and tell who has an SSH server.
 
     Args:
-        links: whose addresses are tried.
+        link: whose addresses are tried.
         on_sighting: is called for each SSH server.
         port: the TCP port.
     """
@@ -34,10 +32,9 @@ async def sweep_ssh(
             on_sighting(Sighting(address, (address,), seen_by=(SSH_PORT,), banner=banner))
 
     async with asyncio.TaskGroup() as knocking:
-        for link in links:
-            for own in link.addresses:
-                for address in link.neighbours(own):
-                    knocking.create_task(knock(str(own.ip), address))
+        for own in link.addresses:
+            for address in link.neighbours(own):
+                knocking.create_task(knock(str(own.ip), address))
 
 
 async def read_banner(address: str, port: int, source: str = "", timeout_s: float = ANSWER_TIMEOUT_S) -> str:

@@ -62,5 +62,5 @@ def test_a_server_that_never_speaks_is_given_up():
 
 def test_our_own_network_interface_is_never_knocked_at():
     seen = []
-    asyncio.run(sweep_ssh([Link("lo", (IPv4Interface("127.0.0.1/8"),))], seen.append))
+    asyncio.run(sweep_ssh(Link("lo", (IPv4Interface("127.0.0.1/8"),)), seen.append))
     assert seen == []

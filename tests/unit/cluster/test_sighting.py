@@ -1,6 +1,6 @@
 import pytest
 
-from piswarm.cluster.sighting import MEMBER, OTHER, RASPBERRY_PI, Sighting, merge_sightings
+from piswarm.cluster.sighting import MEMBER, OTHER, RASPBERRY_PI, Sighting, merge_link, merge_sightings
 
 MAC, OTHER_MAC = "2c:cf:67:00:00:01", "2c:cf:67:00:00:02"
 
@@ -20,14 +20,13 @@ def test_what_several_services_tell_of_one_node_is_one_node():
 def test_a_board_with_ethernet_and_wifi_is_one_node_by_its_name():
     wired = Sighting("pi1", ("10.0.0.11",), mac=MAC, seen_by=("_workstation._tcp",))
     wireless = Sighting("PI1", ("10.0.0.12",), mac=OTHER_MAC, seen_by=("reverse-lookup",))
-    (merged,) = merge_sightings([wireless, wired])
+    (merged,) = merge_link([wireless, wired])
     assert merged.addresses == ("10.0.0.11", "10.0.0.12")
 
 
-def test_a_new_card_with_the_name_of_a_recorded_node_is_another_node():
-    recorded = Sighting("pi1", ("10.0.0.11",), seen_by=("recorded",))
-    fresh = Sighting("pi1", ("10.0.0.12",), mac=MAC, seen_by=("_workstation._tcp",))
-    assert merge_sightings([recorded, fresh]) == [recorded, fresh]
+def test_a_node_of_the_same_name_on_another_link_is_another_node():
+    here, there = Sighting("pi1", ("10.0.0.11",), mac=MAC), Sighting("pi1", ("10.0.1.11",), mac=OTHER_MAC)
+    assert merge_sightings([here, there]) == [here, there]
 
 
 def test_a_node_that_got_another_address_is_one_node_by_its_mac():
