@@ -12,6 +12,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from piswarm.errors import LabError
+from piswarm.lab import engine
 from piswarm.lab.mirror import SUITE, Mirror
 from piswarm.lab.recipe import BaseRecipe
 
@@ -94,7 +95,7 @@ def _pull(client: docker.DockerClient) -> None:
     except DockerException as error:
         raise LabError(
             f"There is no bare Debian to start from: mmdebstrap or a Debian mirror is missing here, "
-            f"and pulling {HUB_REFERENCE} failed: {error}",
+            f"and pulling {HUB_REFERENCE} failed: {engine.explain(error)}",
             "Install mmdebstrap (sudo apt install mmdebstrap) and name a mirror: export PISWARM_MIRROR=http://…/debian",
         ) from error
 

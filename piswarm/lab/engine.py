@@ -38,8 +38,12 @@ def telling(what: str) -> Iterator[None]:
     try:
         yield
     except DockerException as error:
-        explanation = getattr(error, "explanation", None) or str(error)
-        raise LabError(f"{what}: {explanation}", "See what is there: piswarm lab status") from error
+        raise LabError(f"{what}: {explain(error)}", "See what is there: piswarm lab status") from error
+
+
+def explain(error: DockerException) -> str:
+    """Return what the engine says went wrong."""
+    return str(getattr(error, "explanation", None) or error)
 
 
 def debian_architecture(client: docker.DockerClient) -> str:
