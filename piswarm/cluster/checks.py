@@ -111,7 +111,7 @@ def _two_swarms(facts: Mapping[str, Facts]) -> list[Finding]:
             FAULT,
             "",
             "two-swarms",
-            f"there are managers of {len(swarms)} different Swarms: {told}.",
+            f"There are managers of {len(swarms)} different Swarms: {told}.",
             "Run 'docker swarm leave --force' on those whose Swarm is not needed, or leave them out.",
         )
     ]
@@ -127,7 +127,7 @@ def _time_sync(facts: Mapping[str, Facts]) -> list[Finding]:
             WARNING,
             "",
             "time-sync",
-            f"no time server (NTP) keeps the clock of {_listed(alone)} right; "
+            f"No time server (NTP) keeps the clock of {_listed(alone)} right; "
             "certificates fail when clocks are far off.",
             "Run 'sudo timedatectl set-ntp true' there; the router must let UDP port 123 out.",
         )
@@ -148,7 +148,7 @@ def _subnets(facts: Mapping[str, Facts]) -> list[Finding]:
             WARNING,
             "",
             "subnets",
-            f"the nodes are on different networks: {told}.",
+            f"The nodes are on different networks: {told}.",
             "Best have all on one; else what is between must let TCP 2377 and 7946, UDP 7946 and 4789 through.",
         )
     ]
