@@ -35,6 +35,10 @@ _NOISE = re.compile(
 )
 _REASONS = (
     (
+        r"Failed (?:building wheel for|to build) '?([\w.-]+)",
+        "the package index has no ready-made {0} for this processor, and compiling it failed",
+    ),
+    (
         r"No matching distribution found for (\S+)",
         "the package index has no {0} for this Python and processor",
     ),
@@ -48,6 +52,8 @@ _REASONS = (
 )
 _HINTS = {
     "certificate": "Give the bundle that knows it to the nodes: piswarm init --ca-bundle FILE",
+    "compiling": "Take Debian's package, if there is one, or add a compiler: in build_args, "
+    "ADDITIONAL_PACKAGE: python3-NAME, or ADDITIONAL_PACKAGE: build-essential python3-dev",
     "disk": "Make room there: docker system prune --all --force",
 }
 

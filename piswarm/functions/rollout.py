@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from piswarm.cluster.connect import Connection, quote
@@ -19,6 +19,9 @@ _ATTEMPTS = 3
 _LOG_LINES = 20
 _LOG_TIMEOUT_S = 20.0
 _HEALTH_TIMEOUT_S = 10.0
+_ANSWER_TIMEOUT_S = 60.0
+_FETCH_TIMEOUT_S = 1800.0
+"""A first image over a slow Wi-Fi onto an SD card."""
 _VERSION_HEADER = "X-Piswarm-Version"
 
 
@@ -31,6 +34,7 @@ class Rollout:
         fault: why it never will; empty while there is hope.
         text: what is happening, for people.
         replicas: how many are to run.
+        is_fetching: a node still fetches the image.
         broken_task: id of a task of this version that did not work, for its log.
     """
 
@@ -38,6 +42,7 @@ class Rollout:
     fault: str
     text: str
     replicas: int
+    is_fetching: bool = False
     broken_task: str = ""
 
 
@@ -57,21 +62,22 @@ def judge(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], finger
     broken = sorted(
         (task for task in own if task["Status"]["State"] in _BROKEN), key=lambda task: str(task["UpdatedAt"])
     )
+    fetching = sum(1 for task in own if task in kept and task["Status"]["State"] == "preparing")
     reason = _reason(own, broken)
-    broken_task = broken[-1]["ID"] if broken else ""
-    text = f"{len(running)} of {wanted} replicas run" + (f"; {reason}" if reason else "")
+    text = f"{len(running)} of {wanted} replicas run"
+    text += f"; {fetching} get ready or fetch the image" if fetching else ""
+    text += f"; {reason}" if reason else ""
+    rollout = Rollout(False, "", text, wanted, fetching > 0, broken[-1]["ID"] if broken else "")
     if not _is_version(service["Spec"]["TaskTemplate"], fingerprint):
-        return Rollout(
-            False, reason or "the Swarm went back to the version before", text, wanted, broken_task
-        )
+        return replace(rollout, fault=reason or "the Swarm went back to the version before")
     if len(running) >= wanted and not old:
-        return Rollout(True, "", text, wanted)
+        return replace(rollout, is_live=True)
     state = (service.get("UpdateStatus") or {}).get("State", "")
     if state.startswith("rollback") or (state == "paused" and broken):
-        return Rollout(False, reason or "the Swarm gave the update up", text, wanted, broken_task)
+        return replace(rollout, fault=reason or "the Swarm gave the update up")
     if len(broken) >= _ATTEMPTS and not running:
-        return Rollout(False, reason, text, wanted, broken_task)
-    return Rollout(False, "", text, wanted, broken_task)
+        return replace(rollout, fault=reason)
+    return rollout
 
 
 def put_live(
@@ -92,7 +98,7 @@ def put_live(
         gateway: the gateway that is to reach the function.
         wanted: the body that deploys the version.
         running: what the gateway says of the version before; None when there is none.
-        timeout_s: seconds until it is given up.
+        timeout_s: seconds until it is given up, not counting the time in which nodes fetch the image.
         on_progress: is called with each new thing to tell.
 
     Raises:
@@ -100,26 +106,27 @@ def put_live(
         DeployError: it does not work; the message says why and the hint holds the last lines of its log.
     """
     name, fingerprint = str(wanted["service"]), str(wanted["annotations"][FINGERPRINT])
-    deadline = time.monotonic() + timeout_s
     gateway.put(wanted)
     try:
-        rollout = _watch(engine, name, fingerprint, deadline, on_progress)
+        rollout = _watch(engine, name, fingerprint, timeout_s, on_progress)
         if not rollout.is_live:
             fault = rollout.fault or f"after {timeout_s:.0f} s {rollout.text}"
             raise DeployError(f"The new version of {name} does not work: {fault}.", _log(connection, rollout))
-        _wait_for_answer(gateway, name, fingerprint, rollout.replicas, deadline=deadline)
+        _wait_for_answer(gateway, name, fingerprint, rollout.replicas)
     except DeployError as error:
         raise _taken_back(gateway, name, running, error) from error
 
 
 def _watch(
-    engine: Engine, function: str, fingerprint: str, deadline: float, on_progress: Callable[[str], None]
+    engine: Engine, function: str, fingerprint: str, timeout_s: float, on_progress: Callable[[str], None]
 ) -> Rollout:
-    pause_s = 0.1
-    told = ""
+    began = time.monotonic()
+    deadline, pause_s, told = began + timeout_s, 0.1, ""
     while True:
         service = engine.inspect_service(function)
         rollout = judge(service, engine.tasks({"service": service["ID"]}), fingerprint)
+        if rollout.is_fetching:
+            deadline = min(time.monotonic() + timeout_s, began + _FETCH_TIMEOUT_S)
         if rollout.is_live or rollout.fault or time.monotonic() > deadline:
             return rollout
         if rollout.text != told:
@@ -129,16 +136,14 @@ def _watch(
         pause_s = min(pause_s * 1.2, 0.4)
 
 
-def _wait_for_answer(
-    gateway: GatewayClient, function: str, fingerprint: str, replicas: int, *, deadline: float
-) -> None:
+def _wait_for_answer(gateway: GatewayClient, function: str, fingerprint: str, replicas: int) -> None:
     """Wait until the gateway reaches the new version, and nothing but the new version.
 
     Replicas of the old one still serve for a moment after they were told to stop. The gateway takes turns,
     so as many answers in a row as there can be replicas show that they are out of its list. A function that
     does not say its version is taken by its word.
     """
-    began, pause_s, in_a_row = time.monotonic(), 0.02, 0
+    deadline, pause_s, in_a_row = time.monotonic() + _ANSWER_TIMEOUT_S, 0.02, 0
     while in_a_row <= replicas:
         answer = gateway.invoke(function, method="GET", path="/_/health", timeout_s=_HEALTH_TIMEOUT_S)
         if not answer.is_the_gateways and answer.headers.get(_VERSION_HEADER, fingerprint) == fingerprint:
@@ -147,7 +152,7 @@ def _wait_for_answer(
         if time.monotonic() > deadline:
             said = " ".join(answer.body.decode(errors="replace").split())[:200].rstrip(".") or "nothing"
             raise DeployError(
-                f"{function} runs, but after {time.monotonic() - began:.0f} s the gateway still does not reach "
+                f"{function} runs, but after {_ANSWER_TIMEOUT_S:.0f} s the gateway still does not reach "
                 f"the new version: status {answer.status}, {said}."
             )
         in_a_row = 0

@@ -49,7 +49,7 @@ def test_a_version_that_has_taken_over_is_live(found, tasks):
     ("found", "tasks", "text"),
     [
         (service(), [], "0 of 1 replicas run"),
-        (service(), [task("preparing")], "0 of 1 replicas run"),
+        (service(), [task("preparing")], "0 of 1 replicas run; 1 get ready or fetch the image"),
         (service(replicas=2), [task("running"), task("starting")], "1 of 2 replicas run"),
         (service(), [task("running"), task("running", OLD)], "1 of 1 replicas run"),
         (service(), [failed("t0", "0")], "0 of 1 replicas run; task: non-zero exit (1)"),
@@ -87,3 +87,9 @@ def test_the_log_wanted_is_that_of_the_last_broken_task():
     assert (
         judge(service(), [failed("t2", "2"), failed("t1", "1"), failed("t3", "3")], NEW).broken_task == "t3"
     )
+
+
+def test_fetching_the_image_is_told_apart_from_not_working():
+    assert judge(service(), [task("preparing")], NEW).is_fetching
+    assert not judge(service(), [task("starting"), task("preparing", OLD)], NEW).is_fetching
+    assert not judge(service(), [task("preparing", desired="shutdown")], NEW).is_fetching
