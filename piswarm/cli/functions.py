@@ -49,8 +49,9 @@ def invoke(
     For example:  echo Pi | piswarm invoke hello      or:  piswarm invoke hello --data Pi
     """
     console = context.console()
+    headers = _headers(header)
     answer = target.gateway().invoke(
-        name, _body(data), method=method.upper(), path=path, headers=_headers(header), timeout_s=timeout
+        name, _body(data), method=method.upper(), path=path, headers=headers, timeout_s=timeout
     )
     if answer.status >= 400:
         said = " ".join(answer.body.decode(errors="replace").split())[:500].rstrip(".")
@@ -96,9 +97,9 @@ def logs(
 
     For example:  piswarm logs hello --follow
     """
-    console = context.console(as_json)
+    console, moment = context.console(as_json), _moment(since)
     try:
-        for line in target.gateway().logs(name, follow=follow, tail=tail, since=_moment(since)):
+        for line in target.gateway().logs(name, follow=follow, tail=tail, since=moment):
             text = (
                 json.dumps(line)
                 if as_json
