@@ -136,8 +136,7 @@ def reset_cluster(
         sudo_password: what sudo asks for on the nodes.
 
     Raises:
-        PartialError: some nodes could not be reached or given back; the others are, and the record is gone
-            only if all are.
+        PartialError: some nodes could not be reached or given back; the record then holds only these.
     """
     with console.step("Leaving the Swarm"), ExitStack() as cleanup:
         connections = [connect(cluster, node) for node in reversed(cluster.nodes)]
@@ -150,6 +149,8 @@ def reset_cluster(
         give_back(cluster, reached, console, purge=purge, sudo_password=sudo_password) if reached else {}
     )
     if failures:
+        left = tuple(node for node in cluster.nodes if node.name in failures)
+        save_cluster(settings, replace(cluster, nodes=left))
         raise _not_given_back(failures)
     shutil.rmtree(cluster.directory)
     if settings.current_file.exists() and settings.current_file.read_text().strip() == cluster.name:
