@@ -76,9 +76,10 @@ def initialise(options: InitOptions, settings: Settings, console: Console) -> In
 
 def make_plan(site: Site, seen: Observation) -> tuple[Plan, stack.Release]:
     """Return the plan for what was seen, and the release that its last step would start."""
-    wish = Wish(site.options.cluster, site.options.managers, site.recipe(), release="")
+    options = site.options
+    wish = Wish(options.cluster, options.managers, site.recipe(), release="", image_arch=options.image_arch)
     builder = plan_cluster(wish, seen.nodes, seen.swarm).nodes[0]
-    release = site.release_for(site.options.image_arch or builder.facts.arch)
+    release = site.release_for(options.image_arch or builder.facts.arch)
     return plan_cluster(replace(wish, release=release.digest), seen.nodes, seen.swarm), release
 
 

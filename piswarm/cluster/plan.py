@@ -26,6 +26,7 @@ STACK = "stack"
 _REGISTRY = "piswarm.registry"
 CLUSTER_OF_ONE_MANAGER_BELOW = 3
 USUAL_MANAGERS = 3
+_SMALL_PAGE = 4096
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,14 @@ class Wish:
         managers: how many managers; 0 for the usual number.
         recipe: digest of what provisioning makes of a node.
         release: digest of the stack.
+        image_arch: architecture of the images, in Debian's words; empty for that of the first manager.
     """
 
     cluster: str
     managers: int
     recipe: str
     release: str
+    image_arch: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,19 +263,27 @@ def _absent(names: Sequence[str], observed: Sequence[Observed], swarm: SwarmView
 def _roles(
     wish: Wish, observed: Sequence[Observed], swarm: SwarmView | None, absent: Sequence[SwarmMember]
 ) -> tuple[list[str], list[str]]:
-    total = len(observed) + len(absent)
+    current = {one.facts.swarm.node_id for one in observed if _is_manager(one, swarm)}
+    ranked = sorted(range(len(observed)), key=lambda i: observed[i].facts.swarm.node_id not in current)
+    image_arch = wish.image_arch or observed[ranked[0]].facts.arch
+    # Each manager runs a gateway. Where nobody is made for the images, they are emulated everywhere.
+    able = [i for i in ranked if runs_images(observed[i].facts, image_arch)] or ranked
+    total = len(able) + len(absent)
     count = manager_count(total, wish.managers)
+    if count > total and len(able) < len(observed):
+        raise ProvisionError(
+            f"{count} managers were asked for, but only {total} of the nodes run images for {image_arch}.",
+            f"Ask for at most {total} with --managers, or choose other images with --image-arch.",
+        )
     if count > total:
         raise ProvisionError(
             f"{count} managers were asked for, but there are only {total} nodes.",
             f"Ask for at most {total} with --managers, or add nodes.",
         )
     elsewhere = sum(member.role == "manager" for member in absent)
-    count = min(max(count - elsewhere, 0), len(observed))
-    current = {one.facts.swarm.node_id for one in observed if _is_manager(one, swarm)}
-    ranked = sorted(range(len(observed)), key=lambda i: observed[i].facts.swarm.node_id not in current)
-    managers = set(ranked[: max(count, len(current))])
-    warnings = []
+    count = max(count - elsewhere, 0)
+    managers = {*able[:count], *ranked[: len(current)]}
+    warnings = _unfit_warnings([one for i, one in enumerate(observed) if i not in able], observed, image_arch)
     all_managers = len(managers) + elsewhere
     if all_managers % 2 == 0:
         warnings.append(
@@ -281,6 +292,27 @@ def _roles(
         )
     roles = ["manager" if i in managers else "worker" for i in range(len(observed))]
     return roles, warnings
+
+
+def runs_images(facts: Facts, image_arch: str) -> bool:
+    """Return whether a node runs images of an architecture (Debian's word).
+
+    A 64-bit Pi runs 32-bit images, unless its kernel's pages are larger than 4 KiB:
+    https://github.com/torvalds/linux/blob/v6.12/arch/arm64/Kconfig (COMPAT).
+    """
+    return facts.arch == image_arch or (
+        (facts.arch, image_arch) == ("arm64", "armhf") and facts.page_size == _SMALL_PAGE
+    )
+
+
+def _unfit_warnings(unfit: Sequence[Observed], all_nodes: Sequence[Observed], image_arch: str) -> list[str]:
+    if not unfit:
+        return []
+    names = ", ".join(one.facts.hostname for one in unfit)
+    remedy = "Best flash all with the same system."
+    if all(runs_images(one.facts, "armhf") for one in all_nodes):
+        remedy = "With '--image-arch armhf' the images run on all of them."
+    return [f"{names}: images for {image_arch} do not run there, so no manager is put there. {remedy}"]
 
 
 def _is_manager(one: Observed, swarm: SwarmView | None) -> bool:

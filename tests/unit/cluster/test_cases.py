@@ -68,7 +68,7 @@ def test_case(path: Path):
         found.sentence.endswith(".") and found.remedy.endswith(".") for found in findings if found.level != OK
     )
 
-    wish = Wish(CLUSTER, case.get("managers", 0), recipe="recipe-1", release="release-1")
+    wish = Wish(CLUSTER, case.get("managers", 0), "recipe-1", "release-1", case.get("image_arch", ""))
     if "error" in case:
         with pytest.raises(ProvisionError) as caught:
             plan_cluster(wish, nodes, swarm)
