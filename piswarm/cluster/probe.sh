@@ -1,3 +1,4 @@
+#!/bin/sh
 # Tells what a node is, as lines of `key=value`. POSIX sh; changes nothing; one round trip.
 # The first line of standard input is the sudo password (empty: none).
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -9,6 +10,7 @@ say() { printf '%s=%s\n' "$1" "$2"; }
 first_line() { head -n 1 "$1" 2>/dev/null | tr -d '\000'; }
 
 # Root is asked for once; what may need it stands here and says less without it.
+# shellcheck disable=SC2016  # it is expanded by the shell that runs it
 inner_part='
 say() { printf "%s=%s\n" "$1" "$2"; }
 say docker_version "$(docker version --format "{{.Server.Version}}" 2>/dev/null)"
@@ -58,9 +60,14 @@ say arch "$(dpkg --print-architecture 2>/dev/null)"
 say machine "$(uname -m)"
 say kernel "$(uname -r)"
 say page_size "$(getconf PAGESIZE)"
-for key in ID VERSION_ID VERSION_CODENAME PRETTY_NAME; do
-  say "os_$(echo $key | tr 'A-Z' 'a-z')" "$(. /etc/os-release 2>/dev/null; eval "echo \"\${$key:-}\"")"
-done
+(
+  # shellcheck source=/dev/null
+  . /etc/os-release 2>/dev/null
+  say os_id "${ID:-}"
+  say os_version_id "${VERSION_ID:-}"
+  say os_version_codename "${VERSION_CODENAME:-}"
+  say os_pretty_name "${PRETTY_NAME:-}"
+)
 say python "$(python3 -c 'import platform; print(platform.python_version())' 2>/dev/null)"
 
 for file in /boot/firmware/current/cmdline.txt /boot/firmware/cmdline.txt /boot/cmdline.txt; do
