@@ -56,6 +56,8 @@ def test_who_made_the_files_and_when_does_not_matter():
         entries = archive.getmembers()
     assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in entries} == {(0, 0, 0, "")}
     assert {entry.mode for entry in entries} <= {0o644, 0o755}
+    made_at = cluster_images(BASE)["gateway"].context[4:8]  # https://www.rfc-editor.org/rfc/rfc1952 MTIME
+    assert made_at == bytes(4)
 
 
 def test_a_base_is_a_reference_or_an_archive(tmp_path):
