@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import yaml
@@ -84,28 +85,38 @@ def deploy_stack(connection: Connection, release: Release, console: Console) -> 
         BuildError: an image could not be built or pushed.
         SwarmError: a service did not start in time; the message has its last error.
     """
-    on_line = console.progress
     with console.step("Debian base image", connection.node):
-        images.make_base(connection, release.base, release.platform, on_line)
-    for image in release.images.values():
-        with console.step(f"Image {image.name}", connection.node):
-            images.build(connection, image, release.platform, on_line)
+        images.make_base(connection, release.base, release.platform, console.progress)
     with engine_of(connection) as engine:
         variables = _variables(engine, release)
         with console.step("Registry", connection.node):
-            variables["PISWARM_REGISTRY_IMAGE"] = release.images["registry"].reference
-            # The gateway's image is not in the registry yet; its managers could not pull it.
-            variables["PISWARM_GATEWAY_IMAGE"] = release.images["gateway"].reference
+            images.build(connection, release.images["registry"], release.platform, console.progress)
             _stack_deploy(connection, only_service(STACK_FILE.read_text(), "registry"), variables)
             wait_for_service(connection, engine, f"{STACK}_registry", release.digest, console)
-        with console.step("Images into the registry", connection.node):
-            for reference in (BASE_IMAGE, *(image.reference for image in release.images.values())):
-                digest = images.push(connection, reference, on_line)
-                if reference == release.images["gateway"].reference:
-                    variables["PISWARM_GATEWAY_IMAGE"] = digest
+        with console.step("Images of gateway and functions", connection.node):
+            variables["PISWARM_GATEWAY_IMAGE"] = _publish(connection, release, console)["gateway"]
         with console.step("Gateway"):
             _stack_deploy(connection, STACK_FILE.read_text(), variables)
             wait_for_service(connection, engine, f"{STACK}_gateway", release.digest, console)
+
+
+def _publish(connection: Connection, release: Release, console: Console) -> dict[str, str]:
+    """Build all images and push them to the registry, side by side; return their references by digest."""
+
+    def publish(name: str) -> str:
+        image = release.images.get(name)
+        reference = image.reference if image else BASE_IMAGE
+
+        def tell(line: str) -> None:
+            console.progress(f"{name}: {line}")
+
+        if image:
+            images.build(connection, image, release.platform, tell)
+        return images.push(connection, reference, tell)
+
+    names = ("base", *release.images)
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        return dict(zip(names, pool.map(publish, names), strict=True))
 
 
 def only_service(stack: str, service: str) -> str:
@@ -122,6 +133,7 @@ def _variables(engine: Engine, release: Release) -> dict[str, str]:
     """Create the Swarm secrets and return the stack file's variables."""
     variables = {
         "PISWARM_RELEASE": release.digest,
+        "PISWARM_REGISTRY_IMAGE": release.images["registry"].reference,
         "PISWARM_PYTHON3_IMAGE": release.images["python3"].reference,
     }
     existing = {one["Spec"]["Name"] for one in engine.secrets(filters={"label": f"{RELEASE_LABEL}=secret"})}
