@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from piswarm.errors import DiscoveryError, PiswarmError, ProvisionError, UsageEr
 from piswarm.settings import Settings
 
 MEMBER = "recorded"
+_CHOICE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,7 @@ def _recorded(options: InitOptions, settings: Settings) -> list[Sighting]:
 
 def _choose(found: Sequence[Sighting], options: InitOptions, console: Console) -> list[Sighting]:
     """Take the cluster's own nodes and the Raspberry Pis; let a person choose where there is one."""
-    usual = [
-        one for one in found if one.is_raspberry_pi or one.cluster == options.cluster or MEMBER in one.seen_by
-    ]
+    usual = usual_nodes(found, options.cluster)
     for number, one in enumerate(found, 1):
         kind = "Raspberry Pi" if one.is_raspberry_pi else "not known as a Raspberry Pi"
         kind = f"of cluster '{one.cluster}'" if one.cluster else kind
@@ -149,10 +149,19 @@ def _choose(found: Sequence[Sighting], options: InitOptions, console: Console) -
         chosen = [found[i] for i in parse_choice(answer, len(found))]
     if not chosen:
         raise DiscoveryError(
-            f"None of the {len(found)} nodes found is known as a Raspberry Pi.",
-            "Name those that are to take part with --node ADDRESS.",
+            f"None of the {len(found)} nodes found is known as a Raspberry Pi that belongs to no cluster.",
+            "Name those that are to take part with --node ADDRESS; 'piswarm reset' frees those of a cluster.",
         )
     return chosen
+
+
+def usual_nodes(found: Sequence[Sighting], cluster: str) -> list[Sighting]:
+    """Return the nodes that take part if nobody says otherwise: the cluster's own and free Raspberry Pis."""
+    return [
+        one
+        for one in found
+        if one.cluster == cluster or MEMBER in one.seen_by or (one.is_raspberry_pi and not one.cluster)
+    ]
 
 
 def parse_choice(answer: str, count: int) -> list[int]:
@@ -163,15 +172,13 @@ def parse_choice(answer: str, count: int) -> list[int]:
     """
     chosen: list[int] = []
     for part in answer.replace(" ", ",").split(","):
-        first, _, last = part.partition("-")
         if not part:
             continue
-        if (
-            not (first.isdigit() and (last or first).isdigit())
-            or not 1 <= int(first) <= int(last or first) <= count
-        ):
+        named = _CHOICE.fullmatch(part)
+        first, last = (int(named[1]), int(named[2] or named[1])) if named else (0, 0)
+        if not 1 <= first <= last <= count:
             raise UsageError(f"'{part}' is not among the numbers 1 to {count}.", "Answer for example 1,3-5.")
-        chosen += range(int(first) - 1, int(last or first))
+        chosen += range(first - 1, last)
     return list(dict.fromkeys(chosen))
 
 
