@@ -24,7 +24,7 @@ _LOG_LINE = (
     '"function":"%[var(txn.function),json(utf8s)]","method":"%HM","status":%ST,"ms":%Ta,"wait_ms":%Tw,'
     '"bytes":%B,"end":"%ts"}'
 ).replace('"', '\\"')
-"""One line of JSON a request: no body, no query, no credentials."""
+"""One line of JSON for each call that went wrong: no body, no query, no credentials."""
 _WAIT_SCRIPT = Path(__file__).with_name("wait_for_replica.lua")
 
 
@@ -40,6 +40,7 @@ class DataPlane:
         function_port: the port that functions listen on.
         run_directory: folder of the sockets and of the servers' last known state.
         wait_script: the Lua file that makes a request wait for a replica.
+        threads: how many threads carry calls; 0 for one on each CPU.
     """
 
     bind: str = ":8080"
@@ -49,6 +50,7 @@ class DataPlane:
     function_port: int = 8080
     run_directory: Path = Path("/run/piswarm")
     wait_script: Path = _WAIT_SCRIPT
+    threads: int = 0
 
     @property
     def admin_socket(self) -> Path:
@@ -140,13 +142,14 @@ def render(routes: Iterable[Route] | None, plane: DataPlane) -> Configuration:
 
 
 def _global(plane: DataPlane, description: str) -> str:
+    threads = f"\n    nbthread {plane.threads}" if plane.threads else ""
     return f"""\
 global
     description {description}
     maxconn 4000
     stats socket {plane.admin_socket} mode 660 level admin expose-fd listeners
     server-state-file {plane.servers_file}
-    hard-stop-after 30m
+    hard-stop-after 30m{threads}
     set-var proc.controller str({plane.controller})
     lua-load-per-thread {plane.wait_script}"""
 
@@ -188,21 +191,20 @@ frontend entrance
     monitor-uri {HEALTH_PATH}
     log stdout format raw local0 info
     option dontlognull
+    option dontlog-normal
     log-format {_LOG_LINE}
-    acl for_function path_beg /function/
     acl has_function var(txn.function) -m found
-    http-request set-var(txn.call_id) req.hdr(X-Call-Id) if {{ req.hdr(X-Call-Id) -m found }}
-    http-request set-var(txn.call_id) uuid() unless {{ var(txn.call_id) -m found }}
-    http-request set-header X-Call-Id %[var(txn.call_id)]
-    http-request set-var-fmt(txn.start_time) "%[date(0,us)]000"
-    http-request set-header X-Start-Time %[var(txn.start_time)]
+    http-request set-header X-Call-Id %[uuid()] unless {{ req.hdr(X-Call-Id) -m found }}
+    http-request set-var(txn.call_id) req.hdr(X-Call-Id)
+    http-request set-var(txn.start_us) date(0,us)
+    http-request set-header X-Start-Time %[var(txn.start_us)]000
     http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
     http-request set-header X-Forwarded-For %[src]:%[src_port] unless {{ req.hdr(X-Forwarded-For) -m found }}
-    http-request set-var(txn.function) path,field(3,/),regsub(\\.{NAMESPACE}$,) if for_function
-    http-request replace-path ^/function/[^/]*/?(.*) /\\1 if has_function
-    http-request return {_answer(404, "404 page not found")} if {{ path /metrics }}
+    http-request set-var(txn.function) path,field(3,/) if {{ path_beg /function/ }}
+    http-request set-var(txn.function) var(txn.function),regsub(\\.{NAMESPACE}$,) if {{ path_sub .{NAMESPACE} }}
+    http-request set-path /%[path,field(4,/,0)] if has_function
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
-    http-after-response set-header X-Start-Time %[var(txn.start_time)]
+    http-after-response set-header X-Start-Time %[var(txn.start_us)]000
     use_backend function:%[var(txn.function)] if has_function
     use_backend controller if !has_function
     default_backend unknown"""
@@ -222,6 +224,7 @@ def _controller(plane: DataPlane) -> str:
 backend controller
     timeout connect 500ms
     retries 6
+    http-request return {_answer(404, "404 page not found")} if {{ path /metrics }} {{ fe_name entrance }}
     stick-table type ipv6 size 10k expire 5m store gpc0,gpc0_rate(60s)
     http-request track-sc0 src
     acl guesses sc_gpc0_rate(0) ge {GUESSES_A_MINUTE}
@@ -244,6 +247,7 @@ backend unknown
 
 
 def _function(route: Route, plane: DataPlane) -> str:
+    # A process that gives way to the next has no server by its own count, and still serves what it has.
     # A request that may have reached a function is sent again only where its method promises no harm.
     return f"""\
 backend function:{route.name}
@@ -252,7 +256,7 @@ backend function:{route.name}
     timeout queue {route.timeout_s}s
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
-    http-request lua.wait_for_replica if {{ nbsrv lt 1 }}
+    http-request lua.wait_for_replica if {{ nbsrv lt 1 }} !{{ stopping }}
     default-server check inter 500ms fall 1 rise 1 maxconn {route.max_in_flight}
     default-server init-addr last,none resolvers swarm resolve-prefer ipv4
     server-template replica {route.slots} tasks.{route.name}:{plane.function_port}"""

@@ -315,7 +315,7 @@ def test_no_call_fails_while_configurations_change(gateway):
     for caller in callers:
         caller.join(DEADLINE_S)
     assert [fault for caller in callers for fault in caller.faults] == []
-    assert sum(caller.answered for caller in callers) > 500
+    assert sum(caller.answered for caller in callers) > 200
     assert max(caller.slowest_s for caller in callers) < 0.5
 
 

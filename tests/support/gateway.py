@@ -139,12 +139,13 @@ def running_gateway(run_directory):
     assert shutil.which("haproxy"), "the Debian package haproxy is not installed"
     with ExitStack() as stack:
         names, resolver = stack.enter_context(tasks_dns())
+        bind, metrics, controller, function = different_ports(4)
         plane = DataPlane(
-            bind=f"127.0.0.1:{free_port()}",
-            metrics_bind=f"127.0.0.1:{free_port()}",
-            controller=f"127.0.0.1:{free_port()}",
+            bind=f"127.0.0.1:{bind}",
+            metrics_bind=f"127.0.0.1:{metrics}",
+            controller=f"127.0.0.1:{controller}",
             resolver=resolver,
-            function_port=free_port(),
+            function_port=function,
             run_directory=run_directory,
         )
         proxy = HAProxy(plane)
@@ -152,6 +153,14 @@ def running_gateway(run_directory):
         process = start_haproxy(plane)
         stack.callback(ended, process)
         yield Gateway(plane, proxy, process, names, stack)
+
+
+def different_ports(count):
+    """Return free ports: two asked for one after the other may be the same."""
+    ports = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return ports
 
 
 def start_haproxy(plane):
