@@ -52,7 +52,13 @@ def diagnose(cluster: Cluster, console: Console, sudo_password: Secret | None = 
                     findings += _overlay(cluster, engine, reached)
         except SwarmError as error:
             findings.append(Finding(FAULT, "", "swarm", error.message, error.hint))
-        findings += checks.check_nodes(facts, cluster=cluster.name, swarm_id=swarm_id, swarm_members=members)
+        findings += checks.check_nodes(
+            facts,
+            cluster=cluster.name,
+            swarm_id=swarm_id,
+            swarm_members=members,
+            managers=[node.name for node in cluster.managers],
+        )
     order = (checks.FAULT, checks.WARNING, checks.OK)
     return sorted(findings, key=lambda found: order.index(found.level))
 
