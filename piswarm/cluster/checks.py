@@ -10,10 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from piswarm.cluster.facts import Facts
-from piswarm.cluster.finding import FAULT, OK, WARNING, Finding, faults
-from piswarm.cluster.node_checks import MAX_CLOCK_OFFSET_S, check_manager, check_node, main_addresses
-
-__all__ = ["FAULT", "MAX_CLOCK_OFFSET_S", "OK", "WARNING", "Finding", "check_nodes", "faults"]
+from piswarm.cluster.finding import FAULT, OK, WARNING, Finding
+from piswarm.cluster.node_checks import check_manager, check_node, main_addresses
 
 
 def check_nodes(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from piswarm.cluster import checks, health, mesh, swarm
-from piswarm.cluster.checks import FAULT, Finding
 from piswarm.cluster.connect import Connection, connect
 from piswarm.cluster.engine import Engine
+from piswarm.cluster.finding import FAULT, OK, WARNING, Finding
 from piswarm.cluster.inventory import REGISTRY, Cluster
 from piswarm.cluster.probe import on_all, probe
 from piswarm.cluster.status import manager_of
@@ -59,7 +59,7 @@ def diagnose(cluster: Cluster, console: Console, sudo_password: Secret | None = 
             swarm_members=members,
             managers=[node.name for node in cluster.managers],
         )
-    order = (checks.FAULT, checks.WARNING, checks.OK)
+    order = (FAULT, WARNING, OK)
     return sorted(findings, key=lambda found: order.index(found.level))
 
 

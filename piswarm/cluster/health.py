@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from piswarm.cluster.checks import FAULT, MAX_CLOCK_OFFSET_S, OK, WARNING, Finding
 from piswarm.cluster.facts import Facts
+from piswarm.cluster.finding import FAULT, OK, WARNING, Finding
 from piswarm.cluster.mesh import Gap
+from piswarm.cluster.node_checks import MAX_CLOCK_OFFSET_S
 from piswarm.cluster.plan import SwarmMember, SwarmView
 
 CERTIFICATE_WARNING_DAYS = 30

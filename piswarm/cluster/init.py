@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from piswarm.cluster import mesh, stack, swarm
 from piswarm.cluster.access import open_nodes
 from piswarm.cluster.apply import apply_plan
-from piswarm.cluster.checks import Finding
 from piswarm.cluster.converge import wait_for_gateway
 from piswarm.cluster.engine import engine_of
+from piswarm.cluster.finding import Finding
 from piswarm.cluster.fleet import Fleet
 from piswarm.cluster.inventory import PLATFORMS, REGISTRY, Cluster, NodeRecord, save_cluster
 from piswarm.cluster.observe import Observation, check, find_nodes, observe

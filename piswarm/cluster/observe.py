@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from piswarm.cluster import checks, swarm
 from piswarm.cluster.access import Entry
-from piswarm.cluster.checks import Finding
 from piswarm.cluster.connect import Connection
 from piswarm.cluster.discover import Sighting, default_interfaces, discover, merge_sightings
 from piswarm.cluster.engine import engine_of
 from piswarm.cluster.facts import Facts
+from piswarm.cluster.finding import FAULT, OK, WARNING, Finding, faults
 from piswarm.cluster.inventory import read_inventory
 from piswarm.cluster.plan import Observed, SwarmView, unique_names
 from piswarm.cluster.probe import on_all, probe
@@ -106,7 +106,7 @@ def check(site: Site, seen: Observation) -> list[Finding]:
         swarm_members=tuple(seen.swarm.members) if seen.swarm else (),
     )
     show_findings(findings, site.console)
-    stopping = checks.faults(findings)
+    stopping = faults(findings)
     if stopping:
         nodes = ", ".join(dict.fromkeys(found.node for found in stopping if found.node)) or "the cluster"
         raise ProvisionError(
@@ -119,7 +119,7 @@ def check(site: Site, seen: Observation) -> list[Finding]:
 
 def show_findings(findings: Sequence[Finding], console: Console) -> None:
     """Show findings, each with its remedy."""
-    show = {checks.FAULT: console.fault, checks.WARNING: console.warn, checks.OK: console.done}
+    show = {FAULT: console.fault, WARNING: console.warn, OK: console.done}
     for found in findings:
         show[found.level](f"{found.sentence}{f' {found.remedy}' if found.remedy else ''}", found.node)
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from piswarm.cluster import checks, node_checks
-from piswarm.cluster.checks import OK, check_nodes, faults
+from piswarm.cluster.checks import check_nodes
 from piswarm.cluster.facts import Facts
+from piswarm.cluster.finding import OK, faults
 from piswarm.cluster.plan import Observed, SwarmMember, SwarmView, Wish, plan_cluster, unique_names
 from piswarm.errors import ProvisionError
 
