@@ -14,7 +14,7 @@ from piswarm.errors import SpecError
 
 if TYPE_CHECKING:
     from piswarm.console import Console
-    from piswarm.functions.deploy import Deployed
+    from piswarm.functions.site import Deployed
 
 _Name = Annotated[str, typer.Argument(help="The function's name.", show_default=False)]
 _Json = Annotated[bool, typer.Option("--json", help="Give the result as JSON.")]
@@ -50,7 +50,7 @@ def deploy(
     repo: Annotated[
         str, typer.Option("--repo", help="Take it from this git repository, not from here.")
     ] = "",
-    ref: Annotated[str, typer.Option("--ref", help="Branch, tag or commit of --repo.")] = "",
+    ref: Annotated[str, typer.Option("--ref", help="Branch, tag or commit of that repository.")] = "",
     dirty: Annotated[
         bool, typer.Option("--dirty", help="Take what is on the disk, committed or not.")
     ] = False,
@@ -67,11 +67,8 @@ def deploy(
     For example:  piswarm deploy hello
     """
     from piswarm.functions.deploy import Wish, deploy_function  # noqa: PLC0415
+    from piswarm.functions.site import open_site  # noqa: PLC0415
 
-    if ref and not repo:
-        raise typer.BadParameter(
-            "--ref belongs to --repo; without it, the commit that is checked out is deployed."
-        )
     if dirty and repo:
         raise typer.BadParameter("--dirty is about the files here, --repo about those of a repository.")
     console, folder = context.console(as_json), Path.cwd()
@@ -81,7 +78,8 @@ def deploy(
         name, folder, file=file, repo=repo, ref=ref, variables=os.environ,
         is_dirty=dirty, is_forced=force, is_dry_run=dry_run, live_timeout_s=timeout,
     )  # fmt: skip
-    deployed = deploy_function(target.cluster(), console, wish)
+    with open_site(target.cluster(), console) as site:
+        deployed = deploy_function(site, wish)
     console.result(_document(deployed), "" if dry_run else _sentence(deployed))
 
 
@@ -95,22 +93,23 @@ def rollback(
 
     For example:  piswarm rollback hello      or:  piswarm rollback hello 3
     """
-    from piswarm.functions.deploy import rollback_function  # noqa: PLC0415
+    from piswarm.functions.rollback import rollback_function  # noqa: PLC0415
+    from piswarm.functions.site import open_site  # noqa: PLC0415
 
     console = context.console(as_json)
-    deployed = rollback_function(target.cluster(), console, name, version, live_timeout_s=timeout)
+    with open_site(target.cluster(), console) as site:
+        deployed = rollback_function(site, name, version, live_timeout_s=timeout)
     console.result(_document(deployed), _sentence(deployed))
 
 
 def show_history(name: _Name, as_json: _Json = False) -> None:
     """Show the versions of a function that were live, the newest first."""
-    from piswarm.cluster.connect import connect  # noqa: PLC0415
-    from piswarm.functions.deploy import read_history  # noqa: PLC0415
+    from piswarm.functions.site import open_site  # noqa: PLC0415
 
-    console, cluster = context.console(as_json), target.cluster()
-    running = target.gateway(cluster).existing(name)
-    with connect(cluster, cluster.manager) as manager:
-        kept = read_history(manager, name)
+    console = context.console(as_json)
+    with open_site(target.cluster(), console) as site:
+        running = site.gateway.existing(name)
+        kept = site.history(name)
     live = next((entry for entry in kept if entry.image == running["image"]), None)
     rows = [
         (

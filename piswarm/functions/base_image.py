@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import REGISTRY, STATE_DIR
-from piswarm.console import Console
 from piswarm.errors import BuildError
 from piswarm.functions.build import docker_build, push, run_build
 from piswarm.functions.templates import Template
@@ -14,14 +14,16 @@ from piswarm.functions.templates import Template
 _TIMEOUT_S = 60.0
 
 
-def base_image(connection: Connection, template: Template, platform: str, console: Console) -> str:
+def base_image(
+    connection: Connection, template: Template, platform: str, on_line: Callable[[str], None]
+) -> str:
     """Return the image that functions in a language start from; make it when it is needed for the first time.
 
     Args:
         connection: the node to build on.
         template: the language.
         platform: what the image is for, in Docker's words.
-        console: is told what happens.
+        on_line: is called with each line that tells of its making.
 
     Raises:
         BuildError: it could not be made, or the cluster lacks what it is made from.
@@ -31,8 +33,8 @@ def base_image(connection: Connection, template: Template, platform: str, consol
     below = _newest(connection, template.starts_from)
     reference = f"{REGISTRY}/piswarm/{template.image}:{_digest(template, below)}"
     if not _is_present(connection, reference):
-        with console.step(f"Make the image that {template.name} functions start from", connection.node):
-            _make(connection, template, reference, below, platform, console)
+        on_line(f"the image that {template.name} functions start from is made, for the first time")
+        _make(connection, template, reference, below, platform, on_line)
     return reference
 
 
@@ -64,7 +66,12 @@ def _is_present(connection: Connection, reference: str) -> bool:
 
 
 def _make(
-    connection: Connection, template: Template, reference: str, below: str, platform: str, console: Console
+    connection: Connection,
+    template: Template,
+    reference: str,
+    below: str,
+    platform: str,
+    on_line: Callable[[str], None],
 ) -> None:
     context = f"{STATE_DIR}/build/{template.image}-image"
     connection.run(quote("mkdir", "-p", context), timeout_s=_TIMEOUT_S)
@@ -72,7 +79,7 @@ def _make(
         for name, content in template.image_files().items():
             connection.put(content, f"{context}/{name}", 0o644)
         command = docker_build(reference, platform, {"BASE": below}, [], context)
-        run_build(connection, f"the {template.name} image", command, console.progress)
+        run_build(connection, f"the {template.name} image", command, on_line)
         push(connection, reference)
     finally:
         connection.run(quote("rm", "-rf", context), timeout_s=_TIMEOUT_S, check=False)

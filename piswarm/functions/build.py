@@ -54,7 +54,7 @@ _HINTS = {
     "certificate": "Give the bundle that knows it to the nodes: piswarm init --ca-bundle FILE",
     "compiling": "Take Debian's package, if there is one, or add a compiler: in build_args, "
     "ADDITIONAL_PACKAGE: python3-NAME, or ADDITIONAL_PACKAGE: build-essential python3-dev",
-    "disk": "Make room there: docker system prune --all --force",
+    "disk": "Make room there: docker builder prune --all --force; docker image prune --force",
 }
 
 

@@ -9,7 +9,7 @@ from docker.errors import APIError
 from piswarm.cluster.engine import Engine
 from piswarm.cluster.inventory import REGISTRY
 
-_IN_USE = 409
+_GONE, _IN_USE = 404, 409
 
 
 def unneeded(present: Iterable[str], kept: Iterable[str]) -> list[str]:
@@ -31,5 +31,5 @@ def prune_images(engine: Engine, function: str, kept: Iterable[str]) -> None:
         try:
             engine.remove_image(image)
         except APIError as error:
-            if error.status_code != _IN_USE:
+            if error.status_code not in (_GONE, _IN_USE):
                 raise

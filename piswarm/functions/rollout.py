@@ -46,19 +46,22 @@ class Rollout:
     broken_task: str = ""
 
 
-def judge(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], fingerprint: str) -> Rollout:
-    """Say how far the version with `fingerprint` is.
+def judge(
+    service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], fingerprint: str, image: str
+) -> Rollout:
+    """Say how far a version is.
 
     Args:
         service: the service as the engine describes it.
         tasks: the service's tasks.
         fingerprint: names the version.
+        image: its image; the same version can be built anew.
     """
     wanted = service["Spec"]["Mode"]["Replicated"].get("Replicas", 0)
     kept = [task for task in tasks if task["DesiredState"] in ("running", "ready", "accepted")]
-    own = [task for task in tasks if _is_version(task["Spec"], fingerprint)]
+    own = [task for task in tasks if _is_version(task["Spec"], fingerprint, image)]
     running = [task for task in own if task in kept and task["Status"]["State"] == "running"]
-    old = [task for task in kept if not _is_version(task["Spec"], fingerprint)]
+    old = [task for task in kept if not _is_version(task["Spec"], fingerprint, image)]
     broken = sorted(
         (task for task in own if task["Status"]["State"] in _BROKEN), key=lambda task: str(task["UpdatedAt"])
     )
@@ -68,7 +71,7 @@ def judge(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], finger
     text += f"; {fetching} get ready or fetch the image" if fetching else ""
     text += f"; {reason}" if reason else ""
     rollout = Rollout(False, "", text, wanted, fetching > 0, broken[-1]["ID"] if broken else "")
-    if not _is_version(service["Spec"]["TaskTemplate"], fingerprint):
+    if not _is_version(service["Spec"]["TaskTemplate"], fingerprint, image):
         return replace(rollout, fault=reason or "the Swarm went back to the version before")
     if len(running) >= wanted and not old:
         return replace(rollout, is_live=True)
@@ -108,7 +111,7 @@ def put_live(
     name, fingerprint = str(wanted["service"]), str(wanted["annotations"][FINGERPRINT])
     gateway.put(wanted)
     try:
-        rollout = _watch(engine, name, fingerprint, timeout_s, on_progress)
+        rollout = _watch(engine, wanted, timeout_s, on_progress)
         if not rollout.is_live:
             fault = rollout.fault or f"after {timeout_s:.0f} s {rollout.text}"
             raise DeployError(f"The new version of {name} does not work: {fault}.", _log(connection, rollout))
@@ -118,13 +121,14 @@ def put_live(
 
 
 def _watch(
-    engine: Engine, function: str, fingerprint: str, timeout_s: float, on_progress: Callable[[str], None]
+    engine: Engine, wanted: Mapping[str, Any], timeout_s: float, on_progress: Callable[[str], None]
 ) -> Rollout:
+    fingerprint, image = str(wanted["annotations"][FINGERPRINT]), str(wanted["image"])
     began = time.monotonic()
     deadline, pause_s, told = began + timeout_s, 0.1, ""
     while True:
-        service = engine.inspect_service(function)
-        rollout = judge(service, engine.tasks({"service": service["ID"]}), fingerprint)
+        service = engine.inspect_service(wanted["service"])
+        rollout = judge(service, engine.tasks({"service": service["ID"]}), fingerprint, image)
         if rollout.is_fetching:
             deadline = min(time.monotonic() + timeout_s, began + _FETCH_TIMEOUT_S)
         if rollout.is_live or rollout.fault or time.monotonic() > deadline:
@@ -184,8 +188,9 @@ def _log(connection: Connection, rollout: Rollout) -> str:
     return f"The last lines of its log:\n{text}" if result.exit_code == 0 and text else ""
 
 
-def _is_version(template: Mapping[str, Any], fingerprint: str) -> bool:
-    return (template["ContainerSpec"].get("Labels") or {}).get(_LABEL) == fingerprint
+def _is_version(template: Mapping[str, Any], fingerprint: str, image: str) -> bool:
+    container = template["ContainerSpec"]
+    return container["Image"] == image and (container.get("Labels") or {}).get(_LABEL) == fingerprint
 
 
 def _reason(own: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]]) -> str:

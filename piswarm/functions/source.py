@@ -189,8 +189,8 @@ class WorkTree:
             ) from error
         return Source(self._git, commit, self.folder, self.root)
 
-    def with_changes(self, paths: Sequence[str]) -> Source:
-        """Return a commit that has what `paths` (relative to the top) hold on the disk, new files included.
+    def with_changes(self) -> Source:
+        """Return a commit that has what the user's folder holds on the disk, new files included.
 
         It stands on top of the one that is checked out, is on no branch, and leaves the user's index alone.
         """
@@ -198,7 +198,7 @@ class WorkTree:
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self._git("read-tree", head.commit.sha, environment=index)
-            self._git("add", "--all", "--", *paths, environment=index)
+            self._git("add", "--all", "--", self.folder, environment=index)
             tree = self._git("write-tree", environment=index).strip()
         message = f"Uncommitted changes to {head.commit.short} ({head.commit.subject})"
         sha = self._git(

@@ -27,6 +27,7 @@ _AMOUNT_KEYS = ("memory", "cpu")
 _FUNCTION_KEYS = (
     "lang", "handler", "image", "fprocess", "environment", "environment_file", "secrets", "labels",
     "annotations", "limits", "requests", "constraints", "build_args", "readonly_root_filesystem", "skip_build",
+    "repo", "ref",
 )  # fmt: skip
 _WITHOUT_EFFECT = {
     "namespace": "there is one namespace",
@@ -56,6 +57,8 @@ class FunctionSpec:
         constraints: placement constraints.
         build_args: build arguments.
         read_only: whether the root file system is read-only.
+        repo: address of the git repository that holds the source; empty for the one that holds the file.
+        ref: branch, tag or commit of that repository; empty for its default branch.
         line: line of the file where it begins.
     """
 
@@ -74,6 +77,8 @@ class FunctionSpec:
     constraints: tuple[str, ...] = ()
     build_args: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
+    repo: str = ""
+    ref: str = ""
     line: int = 0
 
     @property
@@ -234,6 +239,8 @@ class _Reader:
             constraints=self._texts(keys.get("constraints"), "constraints"),
             build_args=self._texts_by_name(keys.get("build_args"), "build_args"),
             read_only=self._flag(keys.get("readonly_root_filesystem"), "readonly_root_filesystem"),
+            repo=self._text(keys.get("repo"), "repo"),
+            ref=self._text(keys.get("ref"), "ref"),
             line=_line(node),
         )
 

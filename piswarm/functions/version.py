@@ -12,7 +12,7 @@ from typing import Any
 
 from piswarm.errors import SpecError
 from piswarm.functions.source import Source
-from piswarm.functions.spec import FunctionSpec, did_you_mean, parse_environment, parse_stack
+from piswarm.functions.spec import FunctionSpec, Stack, did_you_mean, parse_environment, parse_stack
 from piswarm.functions.templates import Template, load_templates
 
 FINGERPRINT = "piswarm.fingerprint"
@@ -94,23 +94,48 @@ def read_version(source: Source, name: str, stack_file: str, variables: Mapping[
     Raises:
         SpecError: the commit has no such file or function, or the file cannot be used.
     """
-    templates = load_templates()
-    file = posixpath.basename(stack_file)
-    stack = parse_stack(source.read(stack_file), file, variables, templates)
-    spec = stack.function(name)
+    stack = read_stack(source.read(stack_file), posixpath.basename(stack_file), variables)
+    return version_at(source, stack, name, stack_file, variables)
+
+
+def read_stack(text: str, file: str, variables: Mapping[str, str]) -> Stack:
+    """Read a file that describes functions in the languages that there are.
+
+    Raises:
+        SpecError: it cannot be used.
+    """
+    return parse_stack(text, file, variables, load_templates())
+
+
+def version_at(
+    source: Source, stack: Stack, name: str, stack_file: str, variables: Mapping[str, str]
+) -> Version:
+    """Return the version of a function that a commit holds.
+
+    Args:
+        source: the commit.
+        stack: the file that describes the function.
+        name: the function.
+        stack_file: that file, relative to the top of the repository; where it is elsewhere, as if at the top.
+        variables: what `${...}` in further files stands for.
+
+    Raises:
+        SpecError: there is no such function, or the commit does not hold what it needs.
+    """
+    spec, base = stack.function(name), posixpath.dirname(stack_file)
     if not spec.is_built:
-        raise SpecError(f"{name} names no 'lang' in {file} line {spec.line}: there is nothing to build.")
-    base = posixpath.dirname(stack_file)
+        raise SpecError(
+            f"{name} names no 'lang' in {stack.file} line {spec.line}: there is nothing to build."
+        )
     spec = replace(spec, environment={**spec.environment, **_environment(source, spec, base, variables)})
-    folder = posixpath.normpath(posixpath.join(base, spec.handler))
-    template = templates[spec.lang]
-    notes = stack.notes
-    if stack.gateway:
-        notes += (f"{file} names the gateway {stack.gateway}; the cluster's own is used.",)
+    folder, template = posixpath.normpath(posixpath.join(base, spec.handler)), load_templates()[spec.lang]
     mark = fingerprint(spec, source.tree(folder), template)
     source.check_folder(folder)
     if not source.has(posixpath.join(folder, template.handler)):
         raise SpecError(f"There is no {template.handler} in the folder {folder} of {source.commit.short}.")
+    notes = stack.notes
+    if stack.gateway:
+        notes += (f"{stack.file} names the gateway {stack.gateway}; the cluster's own is used.",)
     return Version(source, spec, stack_file, folder, template, mark, notes)
 
 

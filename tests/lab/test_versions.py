@@ -135,6 +135,9 @@ def test_a_branch_of_a_git_server_is_deployed_without_a_checkout(
             "deploy", "word", "--repo", address, "--json", cwd=tmp_path, within_s=DEPLOY_WITHIN_S
         )
         assert newer.document()["changed"] is True
+        (tmp_path / "word.yml").write_text((project / "word.yml").read_text() + f"    repo: {address}\n")
+        named = cluster.piswarm("deploy", "word", "--json", cwd=tmp_path)
+        assert named.document()["changed"] is False
         unknown = cluster.try_piswarm("deploy", "word", "--repo", address, "--ref", "v9", cwd=tmp_path)
     assert ask(cluster, "word") == "not released"
     assert unknown.code == 1

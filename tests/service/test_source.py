@@ -156,7 +156,7 @@ def test_changes_on_the_disk_can_be_taken_along(repository):
     (repository / "sub" / "hello" / "new.py").write_text("new")
     (repository / "elsewhere").write_text("stays out")
     before = git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")
-    source = find_work_tree(repository).with_changes(["sub"])
+    source = find_work_tree(repository / "sub").with_changes()
     assert (source.read("sub/hello/handler.py"), source.read("sub/hello/new.py")) == ("changed", "new")
     assert not source.has("elsewhere")
     assert source.commit.subject.startswith("Uncommitted changes to ")

@@ -64,7 +64,6 @@ def test_what_cannot_be_is_one_sentence_and_exit_code_1(run, arguments, message)
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("deploy", "hello", "--ref", "v1"),
         ("deploy", "hello", "--dirty", "--repo", "https://example.org/x.git"),
         ("logs", "hello", "--since", "yesterday"),
         ("invoke", "hello", "--header", "nonsense", "--data", ""),

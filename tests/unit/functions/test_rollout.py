@@ -7,8 +7,9 @@ from piswarm.functions.rollout import judge
 NEW, OLD = "new", "old"
 
 
-def template(fingerprint):
-    return {"ContainerSpec": {"Labels": {"com.openfaas.annotations.piswarm.fingerprint": fingerprint}}}
+def template(fingerprint, image="image"):
+    labels = {"com.openfaas.annotations.piswarm.fingerprint": fingerprint}
+    return {"ContainerSpec": {"Image": image, "Labels": labels}}
 
 
 def service(fingerprint=NEW, replicas=1, state=""):
@@ -42,7 +43,7 @@ def failed(name, at, error="task: non-zero exit (1)"):
     ],
 )
 def test_a_version_that_has_taken_over_is_live(found, tasks):
-    assert judge(found, tasks, NEW).is_live
+    assert judge(found, tasks, NEW, "image").is_live
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_version_that_has_taken_over_is_live(found, tasks):
     ],
 )
 def test_a_version_on_its_way_is_waited_for(found, tasks, text):
-    rollout = judge(found, tasks, NEW)
+    rollout = judge(found, tasks, NEW, "image")
     assert (rollout.is_live, rollout.fault, rollout.text) == (False, "", text)
 
 
@@ -79,17 +80,24 @@ def test_a_version_on_its_way_is_waited_for(found, tasks, text):
     ],
 )
 def test_a_version_that_does_not_work_is_given_up(found, tasks, fault):
-    rollout = judge(found, tasks, NEW)
+    rollout = judge(found, tasks, NEW, "image")
     assert (rollout.is_live, rollout.fault) == (False, fault)
 
 
 def test_the_log_wanted_is_that_of_the_last_broken_task():
     assert (
-        judge(service(), [failed("t2", "2"), failed("t1", "1"), failed("t3", "3")], NEW).broken_task == "t3"
+        judge(service(), [failed("t2", "2"), failed("t1", "1"), failed("t3", "3")], NEW, "image").broken_task
+        == "t3"
     )
 
 
 def test_fetching_the_image_is_told_apart_from_not_working():
-    assert judge(service(), [task("preparing")], NEW).is_fetching
-    assert not judge(service(), [task("starting"), task("preparing", OLD)], NEW).is_fetching
-    assert not judge(service(), [task("preparing", desired="shutdown")], NEW).is_fetching
+    assert judge(service(), [task("preparing")], NEW, "image").is_fetching
+    assert not judge(service(), [task("starting"), task("preparing", OLD)], NEW, "image").is_fetching
+    assert not judge(service(), [task("preparing", desired="shutdown")], NEW, "image").is_fetching
+
+
+def test_a_version_that_is_built_anew_is_another_image():
+    old = {**task("running"), "Spec": template(NEW, "image before")}
+    assert not judge(service(), [old], NEW, "image").is_live
+    assert judge(service(), [task("running")], NEW, "image").is_live

@@ -45,8 +45,11 @@ limits: {memory: 40Mi, cpu: 100m}
 requests: {memory: 20Mi}
 constraints: ["node.labels.piswarm.arch == armhf"]
 build_args: {ADDITIONAL_PACKAGE: libxml2}
-readonly_root_filesystem: true"""
+readonly_root_filesystem: true
+repo: https://example.org/functions.git
+ref: v2"""
     )
+    assert (spec.repo, spec.ref) == ("https://example.org/functions.git", "v2")
     assert spec.process == "python3 index.py"
     assert spec.environment == {"write_debug": "true", "RATIO": "1.0", "EMPTY": ""}
     assert spec.environment_files == ("common.yml",)

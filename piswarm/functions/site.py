@@ -1,0 +1,151 @@
+"""Where the stories about functions take place: a cluster, its manager, its gateway, the console that is told."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from piswarm.cluster.connect import Connection, connect
+from piswarm.cluster.engine import engine_of
+from piswarm.cluster.inventory import Cluster
+from piswarm.console import Console
+from piswarm.functions import history
+from piswarm.functions.gateway import GatewayClient
+from piswarm.functions.history import Entry
+from piswarm.functions.lock import BUILDS, deploys_of, exclusive
+from piswarm.functions.prune import prune_images
+from piswarm.functions.rollout import put_live
+from piswarm.functions.version import AUTHOR, COMMIT, SUBJECT
+
+LOCK_TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """How a story ended.
+
+    Attributes:
+        function: the function's name.
+        url: where it answers.
+        commit: full name of the commit that is live.
+        image: the image that is live.
+        is_changed: whether anything had to be done.
+        number: its number in the history; 0 where nothing was recorded.
+    """
+
+    function: str
+    url: str
+    commit: str
+    image: str
+    is_changed: bool
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster at work.
+
+    Attributes:
+        cluster: the cluster.
+        console: is told what happens.
+        manager: the node that builds; connected when it is first needed.
+        gateway: the cluster's gateway.
+    """
+
+    cluster: Cluster
+    console: Console
+    manager: Connection
+    gateway: GatewayClient
+
+    def url(self, function: str) -> str:
+        """Return where a function answers."""
+        return f"{self.cluster.gateway_url}/function/{function}"
+
+    @contextmanager
+    def deploying(self, function: str) -> Iterator[bool]:
+        """Keep others from deploying the function meanwhile; yield whether somebody else did so first.
+
+        Raises:
+            DeployError: the others did not end in time.
+        """
+        with exclusive(
+            self.manager, deploys_of(function), _me(), timeout_s=LOCK_TIMEOUT_S,
+            on_wait=lambda holder: self.console.note(f"{holder} deploys {function} at the moment; waiting"),
+        ) as somebody_else_did:  # fmt: skip
+            yield somebody_else_did
+
+    @contextmanager
+    def building(self, what: str) -> Iterator[None]:
+        """Keep others from building on the manager meanwhile.
+
+        Raises:
+            DeployError: the others did not end in time.
+        """
+        with exclusive(
+            self.manager, BUILDS, f"{what}, by {_me()}", timeout_s=LOCK_TIMEOUT_S,
+            on_wait=lambda holder: self.console.progress(f"waiting for the build of {holder}"),
+        ):  # fmt: skip
+            yield
+
+    def put_live(
+        self, wanted: Mapping[str, Any], running: Mapping[str, Any] | None, timeout_s: float, note: str = ""
+    ) -> Deployed:
+        """Put a version live and keep it in the history.
+
+        Args:
+            wanted: the body that deploys it, with the annotations of its origin.
+            running: what the gateway says of the version before; None when there is none.
+            timeout_s: seconds until it is given up.
+            note: how it came, if not by a deploy.
+
+        Raises:
+            GatewayError: the gateway refuses it.
+            DeployError: it does not work; the version before still runs.
+        """
+        name = str(wanted["service"])
+        with engine_of(self.manager) as engine:
+            with self.console.step(f"Put {name} live"):
+                put_live(
+                    engine, self.manager, self.gateway, wanted, running,
+                    timeout_s=timeout_s, on_progress=self.console.progress,
+                )  # fmt: skip
+            entry = history.record(engine, name, _entry(wanted, note))
+            prune_images(engine, name, [kept.image for kept in history.entries(engine, name)])
+        return Deployed(name, self.url(name), entry.commit, entry.image, True, entry.number)
+
+    def history(self, function: str) -> list[Entry]:
+        """Return the kept versions of a function, the newest first."""
+        with engine_of(self.manager) as engine:
+            return history.entries(engine, function)
+
+
+@contextmanager
+def open_site(cluster: Cluster, console: Console) -> Iterator[Site]:
+    """Give a cluster to work at."""
+    gateway = GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
+    with closing(connect(cluster, cluster.manager)) as manager:
+        yield Site(cluster, console, manager, gateway)
+
+
+def _entry(wanted: Mapping[str, Any], note: str) -> Entry:
+    annotations = wanted["annotations"]
+    return Entry(
+        number=0,
+        commit=annotations[COMMIT],
+        subject=annotations[SUBJECT],
+        author=annotations[AUTHOR],
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=_me(),
+        image=wanted["image"],
+        note=note,
+        deployment=wanted,
+    )
+
+
+def _me() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
