@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
 from piswarm.functions.build import docker_build, push, run_build
 from piswarm.functions.templates import Template
+
+if TYPE_CHECKING:
+    from piswarm.cluster.connect import Connection
 
 _TIMEOUT_S = 60.0
 
@@ -41,7 +45,7 @@ def base_image(
 def _newest(connection: Connection, name: str) -> str:
     """Return the newest of the cluster's images called `name` that this node has built."""
     command = (
-        f"docker image ls --filter {quote(f'reference={REGISTRY}/piswarm/{name}')}"
+        f"docker image ls --filter {shlex.quote(f'reference={REGISTRY}/piswarm/{name}')}"
         " --format '{{.Repository}}:{{.Tag}}'"
     )
     images = connection.run(command, timeout_s=_TIMEOUT_S).stdout.split()
@@ -61,7 +65,7 @@ def _digest(template: Template, below: str) -> str:
 
 
 def _is_present(connection: Connection, reference: str) -> bool:
-    command = quote("docker", "image", "inspect", "--format", "{{.Id}}", reference)
+    command = shlex.join(["docker", "image", "inspect", "--format", "{{.Id}}", reference])
     return connection.run(command, timeout_s=_TIMEOUT_S, check=False).exit_code == 0
 
 
@@ -74,7 +78,7 @@ def _make(
     on_line: Callable[[str], None],
 ) -> None:
     context = f"{STATE_DIR}/build/{template.image}-image"
-    connection.run(quote("mkdir", "-p", context), timeout_s=_TIMEOUT_S)
+    connection.run(shlex.join(["mkdir", "-p", context]), timeout_s=_TIMEOUT_S)
     try:
         for name, content in template.image_files().items():
             connection.put(content, f"{context}/{name}", 0o644)
@@ -82,4 +86,4 @@ def _make(
         run_build(connection, f"the {template.name} image", command, on_line)
         push(connection, reference)
     finally:
-        connection.run(quote("rm", "-rf", context), timeout_s=_TIMEOUT_S, check=False)
+        connection.run(shlex.join(["rm", "-rf", context]), timeout_s=_TIMEOUT_S, check=False)

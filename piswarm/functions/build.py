@@ -7,14 +7,18 @@ image from the language's Dockerfile, the cluster's registry gets it, and the fo
 from __future__ import annotations
 
 import re
+import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
+
+if TYPE_CHECKING:
+    from piswarm.cluster.connect import Connection
 
 BUILD_TIMEOUT_S = 1800.0
 PUSH_TIMEOUT_S = 600.0
@@ -111,7 +115,7 @@ def build(connection: Connection, request: BuildRequest, on_line: Callable[[str]
 def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
     """Unpack the commit's folder into a new folder of the node, and remove that at the end."""
     inside = "" if request.folder == "." else request.folder
-    tree = quote(f"{request.commit}:{inside}")
+    tree = shlex.quote(f"{request.commit}:{inside}")
     command = (
         f"set -eu; mkdir -p {STATE_DIR}/build; "
         f"find {STATE_DIR}/build -mindepth 1 -maxdepth 1 -type d -mmin +120 -exec rm -rf {{}} +; "
@@ -128,7 +132,7 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
             connection.put(request.dockerfile.encode(), f"{work}/Dockerfile", 0o600)
         yield work
     finally:
-        connection.run(f"rm -rf {quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
+        connection.run(f"rm -rf {shlex.quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
 
 
 def run_build(connection: Connection, what: str, command: str, on_line: Callable[[str], None]) -> None:
@@ -202,7 +206,7 @@ def docker_build(
     ]  # fmt: skip
     for name, value in sorted(arguments.items()):
         words += ["--build-arg", f"{name}={value}"]
-    return f"DOCKER_CONFIG={STATE_DIR}/docker {quote(*words, context)} 2>&1"
+    return f"DOCKER_CONFIG={STATE_DIR}/docker {shlex.join([*words, context])} 2>&1"
 
 
 def readable(line: str) -> str:
@@ -229,7 +233,7 @@ def push(connection: Connection, reference: str) -> str:
     Raises:
         BuildError: the registry does not take it.
     """
-    result = connection.run(f"{_DOCKER} push {quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
+    result = connection.run(f"{_DOCKER} push {shlex.quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
     match = _DIGEST.search(result.stdout)
     if result.exit_code != 0 or match is None:
         raise BuildError(

@@ -70,8 +70,7 @@ def deploy_function(site: Site, wish: Wish) -> Deployed:
     Raises:
         PiswarmError: it could not be done; the version that was live still is.
     """
-    repository = ManagerRepository(site.manager, wish.function)
-    work_tree, version = _observe(site, repository, wish)
+    work_tree, version = _observe(site, wish)
     running = site.gateway.function(wish.function)
     if is_live(running, version.fingerprint) and not wish.is_forced:
         return _as_it_is(site, version, running)
@@ -86,6 +85,7 @@ def deploy_function(site: Site, wish: Wish) -> Deployed:
             running = site.gateway.function(wish.function)
             if is_live(running, version.fingerprint):
                 return _as_it_is(site, version, running)
+        repository = ManagerRepository(site.manager, wish.function)
         if work_tree is not None:
             _send(site, repository, work_tree, version)
         image = _build(site, repository, version, is_cached=not wish.is_forced)
@@ -122,11 +122,11 @@ def check_secrets(gateway: GatewayClient, version: Version) -> None:
         )
 
 
-def _observe(site: Site, repository: ManagerRepository, wish: Wish) -> tuple[WorkTree | None, Version]:
+def _observe(site: Site, wish: Wish) -> tuple[WorkTree | None, Version]:
     """Find the commit and read what it says; of a repository elsewhere, the manager fetches it."""
     work_tree = None
     if wish.repo:
-        source = _fetch(site, repository, wish.repo, wish.ref)
+        source = _fetch(site, wish, wish.repo, wish.ref)
         stack_file = find_stack_file_in(source, wish.function, wish.file)
         version = read_version(source, wish.function, stack_file, wish.variables)
     else:
@@ -134,7 +134,7 @@ def _observe(site: Site, repository: ManagerRepository, wish: Wish) -> tuple[Wor
         stack = _stack_that_names_a_repository(path, wish)
         if stack is not None:
             spec = stack.function(wish.function)
-            source = _fetch(site, repository, spec.repo, wish.ref or spec.ref)
+            source = _fetch(site, wish, spec.repo, wish.ref or spec.ref)
             version = version_at(source, stack, wish.function, path.name, wish.variables)
         else:
             work_tree, version = _observe_work_tree(site, wish, path)
@@ -155,9 +155,9 @@ def _stack_that_names_a_repository(path: Path, wish: Wish) -> Stack | None:
     return stack if spec is not None and spec.repo else None
 
 
-def _fetch(site: Site, repository: ManagerRepository, url: str, ref: str) -> Source:
+def _fetch(site: Site, wish: Wish, url: str, ref: str) -> Source:
     with site.console.step(f"Fetch {url}{f' {ref}' if ref else ''}"):
-        return repository.fetch(url, ref)
+        return ManagerRepository(site.manager, wish.function).fetch(url, ref)
 
 
 def _observe_work_tree(site: Site, wish: Wish, path: Path) -> tuple[WorkTree, Version]:

@@ -6,16 +6,20 @@ with the channel: nothing is left behind by a computer that goes away.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import paramiko
-
-from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import STATE_DIR
 from piswarm.errors import DeployError
 from piswarm.functions.spec import check_name
+
+if TYPE_CHECKING:
+    import paramiko
+
+    from piswarm.cluster.connect import Connection
 
 _HELD, _TAKEN = "held by ", "taken"
 _SCRIPT = """
@@ -60,7 +64,7 @@ def exclusive(
     with channel:
         channel.settimeout(timeout_s + 30)
         words = ("sh", "-c", _SCRIPT, "lock", f"{STATE_DIR}/lock", lock, who, f"{timeout_s:.0f}")
-        channel.exec_command(quote(*words))
+        channel.exec_command(shlex.join(words))
         waited = _wait(channel, connection.node, timeout_s, on_wait)
         yield waited
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import STATE_DIR
 from piswarm.errors import BuildError, SpecError
 from piswarm.functions.source import REFS, GitError, Source, read_commit, what_was_said
 from piswarm.functions.spec import check_name
+
+if TYPE_CHECKING:
+    from piswarm.cluster.connect import Connection
 
 FETCH_TIMEOUT_S = 900.0
 _TIMEOUT_S = 60.0
@@ -106,11 +110,8 @@ class ManagerRepository:
 
     def deploy_key(self) -> str:
         """Return the public key with which the manager reads private repositories; make it at first."""
-        key = self._key()
-        command = (
-            f"test -f {key} || ssh-keygen -q -t ed25519 -N '' -C {quote(f'piswarm {self._function}')} -f {key}; "
-            f"cat {key}.pub"
-        )
+        key, comment = self._key(), shlex.quote(f"piswarm {self._function}")
+        command = f"test -f {key} || ssh-keygen -q -t ed25519 -N '' -C {comment} -f {key}; cat {key}.pub"
         return self.connection.run(command, timeout_s=_TIMEOUT_S).stdout.strip()
 
     def _key(self) -> str:
@@ -121,7 +122,7 @@ class ManagerRepository:
             "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "IdentitiesOnly=yes",
             "-o", f"UserKnownHostsFile={self._folder}/known_hosts", "-o", "ConnectTimeout=20", "-i", self._key(),
         ]  # fmt: skip
-        return {"GIT_SSH_COMMAND": quote(*words)}
+        return {"GIT_SSH_COMMAND": shlex.join(words)}
 
     def _git(
         self, *arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
@@ -134,7 +135,7 @@ class ManagerRepository:
             self.path,
             *arguments,
         ]
-        result = self.connection.run(quote("env", *words), timeout_s=timeout_s, check=False)
+        result = self.connection.run(shlex.join(["env", *words]), timeout_s=timeout_s, check=False)
         if result.exit_code != 0:
             raise GitError(what_was_said(result.stderr) or f"exit code {result.exit_code}")
         return result.stdout
@@ -142,7 +143,8 @@ class ManagerRepository:
     def _not_fetched(self, url: str, ref: str, reason: str) -> SpecError | BuildError:
         if "couldn't find remote ref" in reason or "not our ref" in reason:
             return SpecError(
-                f"{url} has no branch, tag or commit '{ref}'.", f"See what it has: git ls-remote {quote(url)}"
+                f"{url} has no branch, tag or commit '{ref}'.",
+                f"See what it has: git ls-remote {shlex.quote(url)}",
             )
         if any(fault in reason for fault in _LOGIN_FAULTS):
             return BuildError(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from piswarm.cluster.connect import Connection, quote
-from piswarm.cluster.engine import Engine
 from piswarm.errors import DeployError
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.version import COMMIT, FINGERPRINT, annotation, previous_deployment
+
+if TYPE_CHECKING:
+    from piswarm.cluster.connect import Connection
+    from piswarm.cluster.engine import Engine
 
 _LABEL = f"com.openfaas.annotations.{FINGERPRINT}"
 _BROKEN = frozenset({"failed", "rejected"})
@@ -182,7 +185,7 @@ def _log(connection: Connection, rollout: Rollout) -> str:
     """Return the last lines that the broken task wrote."""
     if not rollout.broken_task:
         return ""
-    command = f"docker service logs --raw --tail {_LOG_LINES} {quote(rollout.broken_task)} 2>&1"
+    command = f"docker service logs --raw --tail {_LOG_LINES} {shlex.quote(rollout.broken_task)} 2>&1"
     result = connection.run(command, timeout_s=_LOG_TIMEOUT_S, check=False)
     text = result.stdout.strip()
     return f"The last lines of its log:\n{text}" if result.exit_code == 0 and text else ""

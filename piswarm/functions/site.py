@@ -1,4 +1,7 @@
-"""Where the stories about functions take place: a cluster, its manager, its gateway, the console that is told."""
+"""Where the stories about functions take place: a cluster, its manager, its gateway, the console that is told.
+
+What speaks SSH and to Docker is imported where it is needed: to find that there is nothing to do, neither is.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from piswarm.cluster.connect import Connection, connect
-from piswarm.cluster.engine import engine_of
 from piswarm.cluster.inventory import Cluster
 from piswarm.console import Console
-from piswarm.functions import history
 from piswarm.functions.gateway import GatewayClient
-from piswarm.functions.history import Entry
 from piswarm.functions.lock import BUILDS, deploys_of, exclusive
-from piswarm.functions.prune import prune_images
-from piswarm.functions.rollout import put_live
 from piswarm.functions.version import AUTHOR, COMMIT, SUBJECT
+
+if TYPE_CHECKING:
+    from piswarm.cluster.connect import Connection
+    from piswarm.functions.history import Entry
 
 LOCK_TIMEOUT_S = 1800.0
 
@@ -46,21 +48,31 @@ class Deployed:
     number: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Site:
     """A cluster at work.
 
     Attributes:
         cluster: the cluster.
         console: is told what happens.
-        manager: the node that builds; connected when it is first needed.
         gateway: the cluster's gateway.
     """
 
     cluster: Cluster
     console: Console
-    manager: Connection
     gateway: GatewayClient
+
+    @cached_property
+    def manager(self) -> Connection:
+        """Return the connection to the node that builds; it opens itself when it is first used."""
+        from piswarm.cluster.connect import connect  # noqa: PLC0415
+
+        return connect(self.cluster, self.cluster.manager)
+
+    def close(self) -> None:
+        """Close the connection to the manager, if there is one."""
+        if "manager" in self.__dict__:
+            self.manager.close()
 
     def url(self, function: str) -> str:
         """Return where a function answers."""
@@ -107,6 +119,11 @@ class Site:
             GatewayError: the gateway refuses it.
             DeployError: it does not work; the version before still runs.
         """
+        from piswarm.cluster.engine import engine_of  # noqa: PLC0415
+        from piswarm.functions import history  # noqa: PLC0415
+        from piswarm.functions.prune import prune_images  # noqa: PLC0415
+        from piswarm.functions.rollout import put_live  # noqa: PLC0415
+
         name = str(wanted["service"])
         with engine_of(self.manager) as engine:
             with self.console.step(f"Put {name} live"):
@@ -120,6 +137,9 @@ class Site:
 
     def history(self, function: str) -> list[Entry]:
         """Return the kept versions of a function, the newest first."""
+        from piswarm.cluster.engine import engine_of  # noqa: PLC0415
+        from piswarm.functions import history  # noqa: PLC0415
+
         with engine_of(self.manager) as engine:
             return history.entries(engine, function)
 
@@ -128,11 +148,13 @@ class Site:
 def open_site(cluster: Cluster, console: Console) -> Iterator[Site]:
     """Give a cluster to work at."""
     gateway = GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
-    with closing(connect(cluster, cluster.manager)) as manager:
-        yield Site(cluster, console, manager, gateway)
+    with closing(Site(cluster, console, gateway)) as site:
+        yield site
 
 
 def _entry(wanted: Mapping[str, Any], note: str) -> Entry:
+    from piswarm.functions.history import Entry  # noqa: PLC0415
+
     annotations = wanted["annotations"]
     return Entry(
         number=0,
