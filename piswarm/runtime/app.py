@@ -6,15 +6,17 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from piswarm.runtime.messages import Answer, Headers, Request, sentence
+from piswarm.runtime.pieces import BrokenOffError, Pieces
 from piswarm.runtime.settings import RuntimeSettings
 
+_OF_THE_SERVER = frozenset({"content-length", "transfer-encoding"})
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
@@ -89,7 +91,7 @@ class App:
 
     async def _serve(self, scope: _Message, receive: _Receive, send: _Send, began: float) -> None:
         headers = Headers(scope["headers"])
-        received = 0
+        received, request = 0, None
         try:
             if self._is_full():
                 answer = sentence(429, f"{self._inflight} requests are being answered already; try again.")
@@ -97,15 +99,22 @@ class App:
                 body = await self._read(headers, receive)
                 received = len(body)
                 query = scope["query_string"].decode("latin-1")
-                answer = await self._answer(Request(scope["method"], scope["path"], query, headers, body))
+                request = Request(scope["method"], scope["path"], query, headers, body)
+                answer = await self._answer(request)
         except _TooLargeError:
             answer = sentence(413, f"The body is larger than {self._settings.max_body} bytes.")
         except _CallerLeftError:
             return
         except asyncio.CancelledError:  # the server's last act before it ends
             answer = sentence(503, "The function was stopped before it had answered.")
-        _log_request(scope, headers, answer, received, time.perf_counter() - began)
-        await self._send(send, answer, began)
+        if answer.values is not None and request is not None:
+            sent = await self._send_pieces(receive, send, answer, Pieces(answer.values, request), began)
+            _log_request(scope, headers, answer.status, received, sent, time.perf_counter() - began)
+        else:
+            _log_request(
+                scope, headers, answer.status, received, len(answer.body), time.perf_counter() - began
+            )
+            await self._send(send, answer, began)
 
     async def _read(self, headers: Headers, receive: _Receive) -> bytes:
         announced = headers.get("Content-Length", "")
@@ -146,29 +155,59 @@ class App:
         self._inflight -= 1
 
     async def _send(self, send: _Send, answer: Answer, began: float) -> None:
+        length = {"content-length": str(len(answer.body))}
+        await self._send_start(send, answer, length, began)
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _send_pieces(
+        self, receive: _Receive, send: _Send, answer: Answer, pieces: Pieces, began: float
+    ) -> int:
+        """Send pieces as they come, for as long as there is a caller, and return how many bytes they were."""
+        await self._send_start(send, answer, {}, began)
+        gone = asyncio.ensure_future(receive())
+        self._inflight += 1
+        sent = 0
+        try:
+            while not gone.done():
+                piece = await pieces.next(self._threads)
+                if piece is None:
+                    await send({"type": "http.response.body"})
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                sent += len(piece)
+        except BrokenOffError:
+            pass  # an answer without its end tells the caller
+        finally:
+            self._inflight -= 1
+            gone.cancel()
+            await pieces.close()
+        return sent
+
+    async def _send_start(self, send: _Send, answer: Answer, length: Mapping[str, str], began: float) -> None:
         named = {name.lower(): value for name, value in answer.headers.items()}
         headers = {
             "content-type": answer.content_type,
-            "content-length": str(len(answer.body)),
             "x-duration-seconds": f"{time.perf_counter() - began:.6f}",
-            **{name: value for name, value in named.items() if name != "content-length"},
+            **{name: value for name, value in named.items() if name not in _OF_THE_SERVER},
+            **length,
         }
         if self.draining:
             headers["connection"] = "close"
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
-        await send({"type": "http.response.body", "body": answer.body})
 
 
-def _log_request(scope: _Message, headers: Headers, answer: Answer, received: int, took_s: float) -> None:
+def _log_request(
+    scope: _Message, headers: Headers, status: int, received: int, sent: int, took_s: float
+) -> None:
     line = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "method": scope["method"],
         "path": scope["path"],
-        "status": answer.status,
+        "status": status,
         "duration_s": round(took_s, 6),
         "bytes_in": received,
-        "bytes_out": len(answer.body),
+        "bytes_out": sent,
     }
     if "X-Call-Id" in headers:
         line["call_id"] = headers["X-Call-Id"]

@@ -6,13 +6,15 @@
 | `handle(event, context)` | body, headers, method, query, path | also `{"statusCode", "body", "headers"}`   |
 
 Both find the request in the environment, too: `os.environ["Http_Query"]`, `Http_Method`, `Http_Path` and one
-`Http_<Name>` for each header. Both may be `async`, and both may return `(body, status)` or `(body, status, headers)`.
+`Http_<Name>` for each header. What they yield, in place of returning, goes to the caller at once. Both may be
+`async`, and both may return `(body, status)` or `(body, status, headers)`.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import socket
 import sys
 import traceback
@@ -27,6 +29,7 @@ from piswarm.runtime.messages import Answer, Headers, Request, answer_from, sent
 from piswarm.runtime.output import captured
 from piswarm.runtime.settings import RuntimeSettings
 
+_HEADER = re.compile(r"[!#-'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*")
 _RESPONSE_KEYS = {"statusCode", "body", "headers"}
 
 
@@ -118,6 +121,8 @@ class Handler:
         if not 200 <= status <= 599:
             raise ValueError(f"{status} is not the status of an answer (200 to 599)")
         texts = {str(name): str(value) for name, value in (headers or {}).items()}
+        if any(not _HEADER.fullmatch(f"{name}: {value}") for name, value in texts.items()):
+            raise ValueError(f"the headers {texts} cannot be sent")
         return replace(answer_from(body, self._settings.content_type), status=status, headers=texts)
 
     def _failed(self, error: BaseException, printed: bytes) -> Answer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 TEXT = "text/plain; charset=utf-8"
@@ -73,12 +75,14 @@ class Answer:
         body: the whole body.
         content_type: its media type; `headers` may name another.
         headers: more headers.
+        values: a generator whose pieces are the body, in place of `body`.
     """
 
     status: int = 200
     body: bytes = b""
     content_type: str = TEXT
     headers: dict[str, str] = field(default_factory=dict)
+    values: Any = None
 
 
 def sentence(status: int, text: str) -> Answer:
@@ -90,14 +94,14 @@ def answer_from(value: object, text_type: str = TEXT) -> Answer:
     """Return `value`, which a handler returned, as an answer.
 
     Args:
-        value: text, bytes, or anything that JSON can say.
+        value: text, bytes, anything that JSON can say, or a generator of these.
         text_type: media type of text.
 
     Raises:
         TypeError: the value is none of these.
     """
-    if isinstance(value, Answer):
-        return value
+    if inspect.isgenerator(value) or inspect.isasyncgen(value):
+        return Answer(values=value, content_type=text_type)
     if isinstance(value, str):
         return Answer(body=value.encode(errors="surrogateescape"), content_type=text_type)
     if isinstance(value, bytes | bytearray | memoryview):

@@ -1,5 +1,6 @@
 """The runtime as the container runs it: a process of its own, spoken to over TCP."""
 
+import http.client
 import json
 import os
 import signal
@@ -122,6 +123,69 @@ def test_a_handler_that_raises_keeps_serving(serve, tmp_path):
         )
         assert served.ask(b"4")[:2] == (200, b"0.25")
     assert "ZeroDivisionError: division by zero" in (tmp_path / "log").read_text()
+
+
+GENERATORS = [
+    """
+    import os, time
+    def handle(req):
+        for number in range(3):
+            yield f"{number} {os.environ['Http_Query']};"
+            time.sleep(0.3)
+        if req == "fail":
+            raise ValueError("halfway")
+    """,
+    """
+    import asyncio, os
+    async def handle(req):
+        for number in range(3):
+            yield f"{number} {os.environ['Http_Query']};"
+            await asyncio.sleep(0.3)
+        if req == "fail":
+            raise ValueError("halfway")
+    """,
+]
+
+
+@pytest.mark.parametrize("source", GENERATORS, ids=["plain", "async"])
+def test_what_a_handler_yields_is_sent_at_once(serve, source, tmp_path):
+    with serve(source) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=15)
+        connection.request("POST", "/?q=1", body=b"")
+        answer = connection.getresponse()
+        began = time.monotonic()
+        assert answer.read(6) == b"0 q=1;"
+        assert time.monotonic() - began < 0.25
+        assert answer.read() == b"1 q=1;2 q=1;"
+        connection.request("POST", "/?q=2", body=b"fail")
+        with pytest.raises(http.client.IncompleteRead):
+            connection.getresponse().read()
+        connection.close()
+        assert served.ask(b"", path="/?q=3")[1] == b"0 q=3;1 q=3;2 q=3;"
+    assert "ValueError: halfway" in (tmp_path / "log").read_text()
+
+
+def test_a_caller_that_leaves_ends_an_endless_answer(serve, tmp_path):
+    source = f"""
+        import time
+        def handle(req):
+            try:
+                while True:
+                    yield "tick"
+                    time.sleep(0.05)
+            finally:
+                open({str(tmp_path / "ended")!r}, "w").close()
+    """
+    with serve(source) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=15)
+        connection.request("POST", "/", body=b"")
+        assert connection.getresponse().read(4) == b"tick"
+        connection.sock.close()
+        connection.close()
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "ended").exists():
+            assert time.monotonic() < deadline, "the generator goes on for nobody"
+            time.sleep(0.05)
 
 
 def test_a_large_body_goes_in_and_out(serve):

@@ -145,7 +145,10 @@ def test_a_handler_that_raises_is_told_in_one_sentence(call, capsys):
     assert "Traceback" in error and "runtime/handler.py" not in error
 
 
-@pytest.mark.parametrize("value", [object(), {"a": object()}, ("x", 99)])
+@pytest.mark.parametrize(
+    "value",
+    [object(), {"a": object()}, ("x", 99), ("x", 200, {"X-A": "b\r\nX-C: d"}), ("x", 200, {"X A": "b"})],
+)
 def test_a_value_that_cannot_be_sent_is_the_functions_failure(call, value):
     answer = call(lambda req: value)
     assert answer.status == 500
