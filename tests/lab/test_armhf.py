@@ -31,6 +31,8 @@ def armhf_cluster(tmp_path_factory) -> Iterator[Workplace]:
         user.piswarm(
             "init", "--lab", "--yes", "--image-arch", "armhf", "--base-image", base, within_s=INIT_WITHIN_S
         )
+        # The probe sees an amd64 userland; what runs armhf here is the emulation, and only we know of it.
+        user.on_node("pi1", "docker node update --label-add piswarm.arch=armhf pi1")
         yield user
 
 
