@@ -194,14 +194,14 @@ frontend entrance
     option dontlog-normal
     log-format {_LOG_LINE}
     acl has_function var(txn.function) -m found
-    http-request set-header X-Call-Id %[uuid()] unless {{ req.hdr(X-Call-Id) -m found }}
+    http-request add-header X-Call-Id %[uuid()] unless {{ req.hdr(X-Call-Id) -m found }}
     http-request set-var(txn.call_id) req.hdr(X-Call-Id)
     http-request set-var(txn.start_us) date(0,us)
     http-request set-header X-Start-Time %[var(txn.start_us)]000
-    http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
-    http-request set-header X-Forwarded-For %[src]:%[src_port] unless {{ req.hdr(X-Forwarded-For) -m found }}
+    http-request add-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
+    http-request add-header X-Forwarded-For %ci:%cp unless {{ req.hdr(X-Forwarded-For) -m found }}
     http-request set-var(txn.function) path,field(3,/) if {{ path_beg /function/ }}
-    http-request set-var(txn.function) var(txn.function),regsub(\\.{NAMESPACE}$,) if {{ path_sub .{NAMESPACE} }}
+    http-request set-var(txn.function) var(txn.function),regsub(\\.{NAMESPACE}$,) if {{ var(txn.function) -m end .{NAMESPACE} }}
     http-request set-path /%[path,field(4,/,0)] if has_function
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
     http-after-response set-header X-Start-Time %[var(txn.start_us)]000
@@ -248,14 +248,12 @@ backend unknown
 
 def _function(route: Route, plane: DataPlane) -> str:
     # A process that gives way to the next has no server by its own count, and still serves what it has.
-    # A request that may have reached a function is sent again only where its method promises no harm.
+    # A request that may have reached a replica is never sent again (and HAProxy need not keep a copy of it).
     return f"""\
 backend function:{route.name}
     balance leastconn
     timeout server {route.timeout_s}s
     timeout queue {route.timeout_s}s
-    retry-on conn-failure empty-response
-    http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
     http-request lua.wait_for_replica if {{ nbsrv lt 1 }} !{{ stopping }}
     default-server check inter 500ms fall 1 rise 1 maxconn {route.max_in_flight}
     default-server init-addr last,none resolvers swarm resolve-prefer ipv4
