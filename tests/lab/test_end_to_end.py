@@ -71,6 +71,10 @@ def test_a_second_init_changes_nothing(cluster: Workplace):
     assert "nothing to change" in cluster.piswarm("init", "--lab", "--yes").told.lower()
 
 
+def test_the_labs_ssh_uses_the_clusters_key(cluster: Workplace):
+    assert cluster.piswarm("lab", "ssh", "pi2", "--", "hostname").stdout == "pi2\n"
+
+
 def test_a_folder_outside_git_is_told_in_a_sentence(cluster: Workplace, tmp_path: Path):
     cluster.piswarm("new", "outside", cwd=tmp_path)
     shutil.rmtree(tmp_path / ".git")
