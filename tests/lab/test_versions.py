@@ -22,6 +22,7 @@ pytestmark = pytest.mark.lab
 
 NOTHING_TO_DO_WITHIN_S = 2.0
 ANSWER_WITHIN_S = 10.0
+SETTLED_WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,25 @@ def test_a_version_that_does_not_work_leaves_the_one_before_alone(
     assert set(answers) == {(200, "two")}, answers
     described = cluster.piswarm("describe", "word", "--json").document()["function"]
     assert described["annotations"]["piswarm.commit"] != commit
+
+
+def test_a_version_that_never_becomes_ready_is_given_up_and_taken_back(cluster: Workplace, project: Path):
+    write(project, "import time\ntime.sleep(1000)\n")
+    with calling(url(cluster, "word")) as answers:
+        outcome = cluster.try_piswarm(
+            "deploy", "word", "--timeout", "6", cwd=project, within_s=DEPLOY_WITHIN_S
+        )
+    assert outcome.code == 1
+    assert "after 6 s 0 of 1 replicas run" in outcome.told
+    assert "still runs" in outcome.told
+    assert set(answers) == {(200, "two")}, answers
+    ran = "docker service ps word --filter desired-state=running --format '{{.CurrentState}}'"
+    deadline = time.monotonic() + SETTLED_WITHIN_S
+    while (states := cluster.on_node("pi1", ran).split("\n")[:-1]) and not (
+        len(states) == 1 and states[0].startswith("Running")
+    ):
+        assert time.monotonic() < deadline, states
+        time.sleep(0.5)
 
 
 def test_a_first_version_that_does_not_work_is_removed_again(cluster: Workplace, tmp_path: Path):
