@@ -104,6 +104,7 @@ def routes(
         Route("/system/logs", logs.read, methods=["GET"]),
         Route("/system/nodes", nodes.list, methods=["GET"]),
         Route("/system/info", about.info, methods=["GET"]),
+        Route("/system/openapi.json", about.openapi, methods=["GET"]),
         Route("/system/namespaces", about.namespaces, methods=["GET"]),
         Route("/system/namespace/{path:path}", about.no_namespaces, methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/system/alert", about.no_alerts, methods=["POST"]),

@@ -177,7 +177,7 @@ resolvers swarm
     nameserver engine {plane.resolver}
     accepted_payload_size 8192
     resolve_retries 2
-    timeout resolve 500ms
+    timeout resolve 250ms
     timeout retry 500ms
     hold valid 500ms
     hold nx 0s
@@ -201,7 +201,8 @@ frontend entrance
     http-request add-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
     http-request add-header X-Forwarded-For %ci:%cp unless {{ req.hdr(X-Forwarded-For) -m found }}
     http-request set-var(txn.function) path,field(3,/) if {{ path_beg /function/ }}
-    http-request set-var(txn.function) var(txn.function),regsub(\\.{NAMESPACE}$,) if {{ var(txn.function) -m end .{NAMESPACE} }}
+    acl has_namespace var(txn.function) -m end .{NAMESPACE}
+    http-request set-var(txn.function) var(txn.function),regsub(\\.{NAMESPACE}$,) if has_namespace
     http-request set-path /%[path,field(4,/,0)] if has_function
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
     http-after-response set-header X-Start-Time %[var(txn.start_us)]000

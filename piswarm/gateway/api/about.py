@@ -12,6 +12,7 @@ from piswarm import __version__
 from piswarm.gateway.faults import NotOffered, Unavailable
 from piswarm.gateway.follower import Follower
 from piswarm.gateway.function import NAMESPACE
+from piswarm.gateway.openapi import openapi
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class AboutApi:
         if self.follower.trouble:
             raise Unavailable(self.follower.trouble)
         return PlainTextResponse("OK")
+
+    async def openapi(self, _: Request) -> Response:
+        """Answer with the description of the API."""
+        return JSONResponse(openapi())
 
     async def namespaces(self, _: Request) -> Response:
         """Answer with the one namespace that there is."""

@@ -154,6 +154,7 @@ CASES = [
     Case("POST", "/system/alert", 501, body={}),
     # About the gateway
     Case("GET", "/system/info", 200, text='"orchestration":"swarm"'),
+    Case("GET", "/system/openapi.json", 200, text='"openapi":"3.1.0"'),
     # What is not there
     Case("POST", "/async-function/echo", 501, user=None, text="no queue"),
     Case("GET", "/async-function/echo", 405, user=None),
