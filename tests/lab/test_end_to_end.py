@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
+from support.browser import chromium
 
 from piswarm.cluster.inventory import load_cluster
 from piswarm.settings import Settings
@@ -20,15 +21,7 @@ pytestmark = pytest.mark.lab
 
 MANAGER = NODES[0]
 SCALE_WITHIN_S = 60
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+PAGE_WITHIN_MS = 20_000
 
 
 def test_fresh_nodes_are_booted_and_have_no_docker(lab: Workplace):
@@ -108,18 +101,16 @@ def test_every_replica_on_every_node_answers(functest: Workplace, page: str):
 def test_the_page_in_a_browser_lists_and_invokes_the_example(functest: Workplace, page: str):
     address, credentials = gateway(functest)
     ARTIFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+    with chromium() as browser:
         tab = browser.new_page(http_credentials={"username": credentials[0], "password": credentials[1]})
         try:
             tab.goto(f"{address}/ui/")
             tab.get_by_text("functest", exact=True).first.click()
             tab.get_by_role("textbox", name="Body").fill(question(page, "raspberries"))
             tab.get_by_role("button", name="Invoke").click()
-            expect(tab.get_by_text('"found": true')).to_be_visible(timeout=20_000)
+            expect(tab.get_by_text('"found": true')).to_be_visible(timeout=PAGE_WITHIN_MS)
         finally:
             tab.screenshot(path=ARTIFACTS / "ui.png")
-            browser.close()
 
 
 def test_a_handler_that_raises_is_told_in_a_sentence(functest: Workplace, tmp_path: Path):
