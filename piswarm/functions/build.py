@@ -234,14 +234,30 @@ def push(connection: Connection, reference: str) -> str:
         BuildError: the registry does not take it.
     """
     result = connection.run(f"{_DOCKER} push {shlex.quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
-    match = _DIGEST.search(result.stdout)
-    if result.exit_code != 0 or match is None:
+    if result.exit_code != 0:
         raise BuildError(
             f"{connection.node}: {reference} could not be given to the registry: "
             f"{_last_line(result.stderr or result.stdout)}.",
             "See how the registry is: piswarm status",
         )
-    return match[1]
+    match = _DIGEST.search(result.stdout)
+    return match[1] if match else _known_digest(connection, reference)
+
+
+def _known_digest(connection: Connection, reference: str) -> str:
+    """Return the digest that the engine knows; engines with containerd's image store do not print it."""
+    command = shlex.join(
+        ["docker", "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", reference]
+    )
+    repository = reference.rpartition(":")[0]
+    for known in connection.run(command, timeout_s=_COMMAND_TIMEOUT_S).stdout.split():
+        name, _, digest = known.partition("@")
+        if name == repository:
+            return digest
+    raise BuildError(
+        f"{connection.node}: {reference} was pushed, but the engine knows no digest of it.",
+        "See the registry's log: docker service logs piswarm_registry",
+    )
 
 
 def _last_line(text: str) -> str:
