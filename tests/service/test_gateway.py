@@ -5,8 +5,10 @@ import json
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
@@ -402,3 +404,118 @@ def test_guessing_the_password_is_slowed_down(gateway):
     gateway.replica("echo", "127.0.1.1")
     route(gateway, "echo")
     assert gateway.ask("/function/echo").status_code == 200
+
+
+# Streams ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def raw_function(gateway, serve):
+    """A function that speaks for itself on a socket: `serve` gets each connection after the request's head."""
+    address = "127.0.1.7"
+    with socket.create_server((address, gateway.plane.function_port)) as listener:
+
+        def accept():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        def answer(connection):
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    part = connection.recv(65536)
+                    if not part:
+                        return
+                    head += part
+                serve(connection, head)
+
+        threading.Thread(target=accept, daemon=True).start()
+        gateway.names.addresses["tasks.raw"] = [address]
+        route(gateway, "raw")
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def connected(gateway):
+    host, port = gateway.plane.bind.split(":")
+    return socket.create_connection((host, int(port)), DEADLINE_S)
+
+
+def test_an_answer_that_comes_in_pieces_is_passed_on_piece_by_piece(gateway):
+    go_on = threading.Event()
+
+    def events(connection, _):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n")
+        assert go_on.wait(DEADLINE_S)
+        connection.sendall(b"data: two\n\n")
+
+    with raw_function(gateway, events):
+        connection = http.client.HTTPConnection(gateway.plane.bind, timeout=DEADLINE_S)
+        connection.request("GET", "/function/raw", headers={"Accept": "text/event-stream"})
+        answer = connection.getresponse()
+        assert answer.read1() == b"data: one\n\n"
+        go_on.set()
+        assert answer.read1() == b"data: two\n\n"
+
+
+def test_a_request_that_comes_in_pieces_is_passed_on_piece_by_piece(gateway):
+    arrived = threading.Event()
+
+    def wait_for_piece(connection, head):
+        if b"first piece" not in head:
+            connection.recv(65536)
+        arrived.set()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def body():
+        yield b"first piece"
+        assert arrived.wait(DEADLINE_S), "the first piece has not arrived while the second is not sent"
+        yield b"second piece"
+
+    with raw_function(gateway, wait_for_piece):
+        assert gateway.ask("/function/raw", method="POST", data=body()).status_code == 200
+
+
+def test_a_web_socket_is_let_through(gateway):
+    def shout_back(connection, head):
+        assert b"upgrade: websocket" in head.lower()
+        connection.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        )
+        while part := connection.recv(1024):
+            connection.sendall(part.upper())
+
+    with raw_function(gateway, shout_back), connected(gateway) as client:
+        client.sendall(
+            b"GET /function/raw HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert b"101" in client.recv(1024)
+        client.sendall(b"hello")
+        assert client.recv(1024) == b"HELLO"
+
+
+def resident_kb(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(
+        int(line.split()[1])
+        for one in (str(pid), *children)
+        for line in Path(f"/proc/{one}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
+
+
+def test_a_hundred_megabytes_pass_without_being_kept(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    gateway.ask("/function/echo", method="POST", data=bytes(2**20)).raise_for_status()
+    before_kb = resident_kb(gateway.process.pid)
+    size = 100 * 2**20
+    answer = gateway.ask("/function/echo", method="POST", data=bytes(size))
+    assert answer.json()["length"] == size
+    assert resident_kb(gateway.process.pid) - before_kb < 10 * 1024
