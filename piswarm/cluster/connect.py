@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 20.0
 _CHUNK = 32768
 _POLL_S = 0.005
+_CUT_OFF = -1  # paramiko's exit code of a command whose channel ended without one
+_CLOSED = "the node closed the channel"
 _known_hosts_lock = threading.Lock()
 
 
@@ -208,6 +210,8 @@ class Connection:
             raise self._broke(command, error) from error
         finally:
             lines.end()
+        if result.exited == _CUT_OFF:
+            raise self._broke(command, SSHException(_CLOSED))
         return int(result.exited)
 
     def put(self, content: bytes, path: str, mode: int) -> None:
@@ -288,12 +292,12 @@ class Connection:
                     output += channel.recv(_CHUNK)
                 elif channel.recv_stderr_ready():
                     errors += channel.recv_stderr(_CHUNK)
+                elif (ended and channel.exit_status == _CUT_OFF) or (channel.closed and not ended):
+                    raise SSHException(_CLOSED)
                 elif ended:
                     return Result(
                         output.decode(errors="replace"), errors.decode(errors="replace"), channel.exit_status
                     )
-                elif channel.closed:
-                    raise SSHException("the node closed the channel")
                 elif time.monotonic() > deadline:
                     raise TimeoutError
                 else:

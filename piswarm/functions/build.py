@@ -156,11 +156,6 @@ def run_build(connection: Connection, what: str, command: str, on_line: Callable
             on_line(told)
 
     exit_code = connection.stream(command, keep, timeout_s=BUILD_TIMEOUT_S + _COMMAND_TIMEOUT_S)
-    if exit_code < 0:
-        raise BuildError(
-            f"{connection.node}: the SSH connection broke during the build of {what}.",
-            "Check the node's power and network, then run the same command again.",
-        )
     if exit_code == _TIME_IS_UP:
         raise BuildError(
             f"{connection.node}: the build of {what} took longer than {BUILD_TIMEOUT_S / 60:.0f} min"
