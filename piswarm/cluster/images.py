@@ -7,6 +7,8 @@ import hashlib
 import io
 import re
 import tarfile
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,10 @@ PUSH_TIMEOUT_S = 1800.0
 DEFAULT_BASE = "debian:trixie-slim"
 
 _BUILD_STEP = re.compile(r"^#\d+ \[\S*\s?\d+/\d+\] (?P<text>.+)$")
+# What a step printed, or the engine's own word; not the Dockerfile that BuildKit repeats at the end.
+_BUILD_OUTPUT = re.compile(r"^(?:#\d+ \d+\.\d+ |ERROR: )(?P<text>.*\S)")
+_LINES_KEPT = 12
+_RETRY_AFTER_S = 10
 _TAR_MAGIC = (b"\x1f\x8b", b"\xfd7zXZ", b"BZh")
 # What each image takes from the package beside its folder in stacks/images.
 _PACKAGE_PARTS = {
@@ -127,7 +133,12 @@ def build(connection: Connection, image: Image, platform: str, on_line: Callable
     remote = f"{STATE_DIR}/build/{image.name}.tar.gz"
     connection.put(image.context, remote, 0o640)
     command = _build_command(image.reference, platform, ["--build-arg", f"BASE={BASE_IMAGE}", "-"])
-    _run(connection, f"{command} < {quote(remote)}", on_line, f"the {image.name} image")
+    try:
+        _run(connection, f"{command} < {quote(remote)}", on_line, f"the {image.name} image")
+    except BuildError as error:  # Debian's mirrors have broken lists for moments, and networks their hiccups
+        on_line(f"failed, trying once more: {error.message.splitlines()[-1].strip()}")
+        time.sleep(_RETRY_AFTER_S)
+        _run(connection, f"{command} < {quote(remote)}", on_line, f"the {image.name} image")
     connection.run(quote("rm", "-f", remote), timeout_s=60)
 
 
@@ -178,15 +189,16 @@ def _run(
     what: str,
     timeout_s: float = BUILD_TIMEOUT_S,
 ) -> None:
-    last: list[str] = []
+    last: deque[str] = deque(maxlen=_LINES_KEPT)
 
     def take(line: str) -> None:
-        last[:] = [*last[-11:], line]
+        if printed := _BUILD_OUTPUT.match(line):
+            last.append(printed["text"])
         if step := _BUILD_STEP.match(line):
             on_line(step["text"])
 
     if connection.stream(command, take, timeout_s=timeout_s) != 0:
-        told = "\n  ".join(line for line in last if line.strip())
+        told = "\n  ".join(last) or "none"
         raise BuildError(
             f"{connection.node}: {what} could not be made. The last lines were:\n  {told}",
             "Mend what they say, then run the same command again; what is built already is kept.",

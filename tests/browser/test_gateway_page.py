@@ -107,6 +107,7 @@ def test_a_function_is_edited_and_keeps_what_was_not_touched(open_page, gateway)
     page.get_by_role("textbox", name="Image").fill("functions/echo:2")
     page.get_by_role("button", name="Deploy").click()
     expect(page.get_by_role("heading", name="echo")).to_be_visible()
+    expect(page.get_by_role("button", name="Deploy")).to_be_hidden()
     spec = gateway.swarm.functions.one("echo").spec
     assert (spec.image, spec.environment, spec.secrets) == ("functions/echo:2", {"A": "b"}, ("token",))
     assert spec.requests.memory_bytes == 32 * 2**20

@@ -199,7 +199,10 @@ def test_a_manager_is_removed_only_if_the_rest_can_go_on(home: Workplace):
     home.piswarm("node", "remove", "pi3", "--yes", within_s=200, PISWARM_PASSWORD=PASSWORD)
     left = home.on_node("pi1", "docker node ls --format '{{.Hostname}}'").split()
     assert sorted(left) == ["pi1", "pi2"]
-    assert home.on_node("pi3", "ls -d /etc/piswarm /var/lib/piswarm 2>/dev/null | wc -l").strip() == "0"
+    assert (
+        home.on_node("pi3", "ls -d /etc/piswarm/node.json /var/lib/piswarm 2>/dev/null | wc -l").strip()
+        == "0"
+    )
 
 
 def test_a_member_of_another_swarm_is_refused(home: Workplace):

@@ -19,6 +19,9 @@ from piswarm.gateway.haproxy import DataPlaneError, HAProxy
 from piswarm.gateway.haproxy_config import GUESSES_A_MINUTE, Configuration, Route, render
 from piswarm.gateway.tasks import Task
 
+AT_ONCE_S = 8.0
+"""Less than any patience of the gateway: a slow computer does not fail these tests, a wait does."""
+
 
 @pytest.fixture
 def gateway(tmp_path):
@@ -52,10 +55,11 @@ def test_the_prefix_is_taken_off(gateway, path, seen):
     assert gateway.ask(path).json()["path"] == seen
 
 
-def test_the_namespace_of_newer_clients_means_the_same_function(gateway):
+@pytest.mark.parametrize("name", ["echo.openfaas-fn", "echo.dev"])
+def test_the_namespace_that_newer_clients_append_means_the_one_that_there_is(gateway, name):
     gateway.replica("echo", "127.0.1.1")
     route(gateway, "echo")
-    assert gateway.ask("/function/echo.openfaas-fn/x").json()["path"] == "/x"
+    assert gateway.ask(f"/function/{name}/x").json()["path"] == "/x"
 
 
 def test_the_contracts_headers_are_set(gateway):
@@ -100,7 +104,7 @@ def test_functions_do_not_see_each_others_calls(gateway):
 # What cannot be answered -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["nothing", "", "controller", "ECHO", "echo.other", "%00", "a" * 300])
+@pytest.mark.parametrize("name", ["nothing", "", "controller", "ECHO", "%00", "a" * 300])
 def test_an_unknown_function_is_404_at_once(gateway, name):
     gateway.replica("echo", "127.0.1.1")
     route(gateway, "echo")
@@ -109,7 +113,7 @@ def test_an_unknown_function_is_404_at_once(gateway, name):
     assert answer.status_code == 404
     assert answer.headers["X-OpenFaaS-Internal"] == "gateway"
     assert "Cannot find service" in answer.text
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < AT_ONCE_S
 
 
 def test_before_the_functions_are_known_nothing_is_called_missing(gateway):
@@ -127,7 +131,7 @@ def test_a_function_that_cannot_start_is_503_with_the_reason(gateway):
     assert answer.status_code == 503
     assert "No such image: i" in answer.text
     assert answer.headers["Retry-After"]
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE_S
 
 
 def test_a_replica_that_does_not_listen_is_503_with_the_reason(gateway):
@@ -275,12 +279,10 @@ class Caller(threading.Thread):
         self._stop_asked = stop
         self.answered = 0
         self.faults = []
-        self.slowest_s = 0.0
 
     def run(self):
         connection = http.client.HTTPConnection(self._address, timeout=DEADLINE_S)
         while not self._stop_asked.is_set():
-            began = time.monotonic()
             try:
                 connection.request("POST", "/function/echo", body=b"x" * 1000)
                 answer = connection.getresponse()
@@ -296,7 +298,6 @@ class Caller(threading.Thread):
             if answer.status != 200:
                 self.faults.append(f"{answer.status}")
             self.answered += 1
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             time.sleep(0.002)
         connection.close()
 
@@ -318,7 +319,6 @@ def test_no_call_fails_while_configurations_change(gateway):
         caller.join(DEADLINE_S)
     assert [fault for caller in callers for fault in caller.faults] == []
     assert sum(caller.answered for caller in callers) > 200
-    assert max(caller.slowest_s for caller in callers) < 0.5
 
 
 def test_a_reader_of_logs_who_goes_away_leaves_nothing_behind(gateway):
@@ -378,9 +378,9 @@ def test_a_function_has_its_own_patience(gateway):
     gateway.proxy.apply(render([Route("echo", 4, timeout_s=1)], gateway.plane))
     gateway.until(lambda answer: answer.status_code == 200, "/function/echo")
     began = time.monotonic()
-    answer = gateway.ask("/function/echo?sleep=3")
+    answer = gateway.ask("/function/echo?sleep=20")
     assert (answer.status_code, answer.headers["X-OpenFaaS-Internal"]) == (504, "gateway")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE_S
 
 
 def test_a_replica_gets_no_more_calls_than_it_takes_and_the_others_wait(gateway):
