@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 from docker.models.containers import Container
 from docker.models.images import Image
 from requests.exceptions import ConnectionError as EngineTimeoutError
@@ -25,6 +26,8 @@ IMAGE_LABEL = f"{LABEL}.image"
 _NODE_REPOSITORY = "piswarm-lab/node"
 _BASE_REPOSITORY = "piswarm-lab/base"
 _BOOT_COMMAND = "/usr/local/sbin/boot-as-pi"
+_UNFINISHED = "unfinished"
+_CHILDREN_FIRST = ("node", "base")
 _PREPARE_WITHIN_S = 600
 _LOG_LINES = 5
 
@@ -75,10 +78,19 @@ def ensure_base(
 
 
 def remove_images(client: docker.DockerClient) -> None:
-    """Remove every image that a lab made and that no container uses."""
+    """Remove every image that a lab made and that no other lab uses."""
     with engine.telling("The lab's images could not be removed"):
-        for image in client.images.list(filters={"label": IMAGE_LABEL}):
-            client.images.remove(str(image.id))
+        for kind in _CHILDREN_FIRST:
+            for image in client.images.list(filters={"label": f"{IMAGE_LABEL}={kind}"}):
+                _remove_unless_used(client, str(image.id))
+
+
+def _remove_unless_used(client: docker.DockerClient, image: str) -> None:
+    try:
+        client.images.remove(image)
+    except APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:
+            raise
 
 
 def _authorities() -> dict[str, str]:
@@ -107,10 +119,12 @@ def _base_image(client: docker.DockerClient, bare: Base) -> str:
 
 
 def _make(client: docker.DockerClient, recipe: NodeRecipe, base_image: str) -> Image:
+    for leftover in client.containers.list(all=True, filters={"label": f"{IMAGE_LABEL}={_UNFINISHED}"}):
+        leftover.remove(force=True, v=True)
     container = client.containers.create(
         base_image,
         ["/root/prepare", *recipe.packages],
-        labels={IMAGE_LABEL: "unfinished"},
+        labels={IMAGE_LABEL: _UNFINISHED},
     )
     try:
         login = f"{LOGIN_USER}:{LOGIN_PASSWORD}\n".encode()
