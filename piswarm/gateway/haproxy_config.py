@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from piswarm.gateway.function import DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT_S, NAMESPACE, Function
+from piswarm.gateway.function import DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT_S, Function
 
 HEALTH_PATH = "/healthz/data-plane"
 """HAProxy itself answers here, whether the controller lives or not."""
@@ -177,9 +177,9 @@ resolvers swarm
     nameserver engine {plane.resolver}
     accepted_payload_size 8192
     resolve_retries 2
-    timeout resolve 250ms
+    timeout resolve 500ms
     timeout retry 500ms
-    hold valid 500ms
+    hold valid 1s
     hold nx 0s
     hold obsolete 0s"""
 
@@ -196,16 +196,11 @@ frontend entrance
     acl has_function var(txn.function) -m found
     http-request add-header X-Call-Id %[uuid()] unless {{ req.hdr(X-Call-Id) -m found }}
     http-request set-var(txn.call_id) req.hdr(X-Call-Id)
-    http-request set-var(txn.start_us) date(0,us)
-    http-request set-header X-Start-Time %[var(txn.start_us)]000
+    http-request set-header X-Start-Time %[date(0,us)]000
     http-request add-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
     http-request add-header X-Forwarded-For %ci:%cp unless {{ req.hdr(X-Forwarded-For) -m found }}
-    http-request set-var(txn.function) path,field(3,/) if {{ path_beg /function/ }}
-    acl has_namespace var(txn.function) -m end .{NAMESPACE}
-    http-request set-var(txn.function) var(txn.function),regsub(\\.{NAMESPACE}$,) if has_namespace
-    http-request set-path /%[path,field(4,/,0)] if has_function
+    http-request set-var(txn.function) path,field(3,/),field(1,.) if {{ path_beg /function/ }}
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
-    http-after-response set-header X-Start-Time %[var(txn.start_us)]000
     use_backend function:%[var(txn.function)] if has_function
     use_backend controller if !has_function
     default_backend unknown"""
@@ -255,6 +250,7 @@ backend function:{route.name}
     balance leastconn
     timeout server {route.timeout_s}s
     timeout queue {route.timeout_s}s
+    http-request set-path /%[path,field(4,/,0)]
     http-request lua.wait_for_replica if {{ nbsrv lt 1 }} !{{ stopping }}
     default-server check inter 500ms fall 1 rise 1 maxconn {route.max_in_flight}
     default-server init-addr last,none resolvers swarm resolve-prefer ipv4
