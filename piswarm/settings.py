@@ -7,6 +7,8 @@
 | `PISWARM_CLUSTER`        | the cluster to use (default: the one used last)            |
 | `PISWARM_PASSWORD`       | SSH password for `init`                                    |
 | `PISWARM_SUDO_PASSWORD`  | sudo password for `init` (default: the SSH password)       |
+| `PISWARM_LAB`            | the lab to use (default: `lab`)                            |
+| `PISWARM_MIRROR`         | Debian mirror for the lab (default: this machine's own)    |
 | `PISWARM_MITOGEN`        | `0`: run Ansible without Mitogen (slower)                  |
 """
 

@@ -59,6 +59,8 @@ def test_everything_that_a_cluster_is_made_of_is_inside(installed: Path):
         assert not missing, missing
     assert (installed / "piswarm/cluster/probe.sh").is_file()
     assert (installed / "piswarm/gateway").is_dir()
+    assert (installed / "piswarm/lab/prepare").is_file()
+    assert (installed / "piswarm/lab/rootfs/usr/local/sbin/boot-as-pi").is_file()
 
 
 def test_the_command_finds_it_there(installed: Path, tmp_path: Path):
