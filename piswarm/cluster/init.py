@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from piswarm.cluster import mesh, stack, swarm
 from piswarm.cluster.access import open_nodes
 from piswarm.cluster.apply import apply_plan
-from piswarm.cluster.converge import wait_for_gateway
+from piswarm.cluster.converge import wait_for_gateway, wait_for_service
 from piswarm.cluster.engine import engine_of
 from piswarm.cluster.finding import Finding
 from piswarm.cluster.fleet import Fleet
@@ -64,11 +64,12 @@ def initialise(options: InitOptions, settings: Settings, console: Console) -> In
         cluster = _cluster(site, plan, release, seen)
         if plan.steps:
             _agree(plan, site)
+        options.record(site.directory)
+        if plan.steps:
             fleet = _fleet(site, plan, seen)
             apply_plan(site, plan, cluster, release, fleet)
-            _verify(plan, cluster, fleet, console)
+            _verify(release, cluster, fleet, console)
         save_cluster(settings, cluster)
-        options.record(site.directory)
         missing = {node: error.message for node, error in seen.unreachable.items()}
         _all_or_partial(site, missing | (fleet.failures if plan.steps else {}))
         return InitResult(plan, tuple(findings), cluster, changed=bool(plan.steps))
@@ -110,16 +111,17 @@ def _fleet(site: Site, plan: Plan, seen: Observation) -> Fleet:
     return Fleet(connections, plan.nodes[0].name, site.console)
 
 
-def _verify(plan: Plan, cluster: Cluster, fleet: Fleet, console: Console) -> None:
-    with console.step("Gateway answers"):
-        for node in cluster.managers:
-            if node.name in fleet.healthy:
-                wait_for_gateway(node.address)
-    if len(fleet.healthy) > 1:
-        with (
-            console.step("Nodes reach each other over the overlay network"),
-            engine_of(fleet[plan.nodes[0].name]) as engine,
-        ):
+def _verify(release: stack.Release, cluster: Cluster, fleet: Fleet, console: Console) -> None:
+    manager = fleet[cluster.manager.name]
+    with engine_of(manager) as engine:
+        with console.step("Gateway answers"):
+            wait_for_service(manager, engine, f"{swarm.STACK}_gateway", release.digest, console)
+            for node in cluster.managers:
+                if node.name in fleet.healthy:
+                    wait_for_gateway(node.address)
+        if len(fleet.healthy) < 2:
+            return
+        with console.step("Nodes reach each other over the overlay network"):
             engine.use_registry(REGISTRY, *cluster.registry_credentials)
             mesh.raise_gaps(
                 mesh.overlay_gaps(

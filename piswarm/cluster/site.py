@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -169,13 +170,24 @@ class Site:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
+def _remove_unless_begun(directory: Path) -> None:
+    """Remove the folder of a cluster whose nodes were never touched: then its options are not recorded."""
+    if not (directory / _OPTIONS_FILE).exists():
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 @contextmanager
 def open_site(options: InitOptions, settings: Settings, console: Console) -> Iterator[Site]:
-    """Give the cluster's folder with its key, authority and passwords; a dry run makes them elsewhere."""
+    """Give the cluster's folder with its key, authority and passwords.
+
+    A dry run makes them elsewhere, and a new cluster that came to nothing leaves no folder behind.
+    """
     with ExitStack() as cleanup:
         directory = settings.cluster_dir(options.cluster)
         if options.dry_run and not directory.exists():
             directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="piswarm-dry-run-")))
+        elif not directory.exists():
+            cleanup.callback(_remove_unless_begun, directory)
         key = directory / "id_ed25519"
         login = Login(
             user=options.user,

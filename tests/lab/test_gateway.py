@@ -58,7 +58,7 @@ class Gateway:
 @pytest.fixture(scope="module")
 def gateway(functest: Workplace) -> Gateway:
     described = json.loads(functest.piswarm("describe", "functest", "--json").stdout)
-    (credentials,) = functest.home.glob("clusters/*/credentials.json")
+    credentials = functest.home / "clusters" / functest.lab.name / "credentials.json"
     login = json.loads(credentials.read_text())["gateway"]
     url = str(described["url"]).removesuffix("/function/functest")
     user = (login["user"], login["password"])

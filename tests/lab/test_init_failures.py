@@ -156,6 +156,18 @@ def test_a_node_that_dies_in_the_middle_does_not_hold_up_the_others(home: Workpl
     healthy(home)
 
 
+def test_a_node_that_cannot_be_reached_is_named_and_the_others_stay(home: Workplace):
+    home.piswarm("lab", "kill", "pi3")
+    try:
+        outcome = init(home)
+    finally:
+        home.piswarm("lab", "start", "pi3")
+    assert outcome.code == 3, outcome.told
+    assert "The cluster runs, but without pi3" in outcome.stderr
+    assert re.search(r"pi3 \(\S+\) cannot be reached over SSH", outcome.stderr)
+    wait_until_healthy(home)
+
+
 def test_without_the_node_that_holds_the_registry_nothing_is_changed(home: Workplace):
     home.piswarm("lab", "kill", "pi1")
     try:

@@ -61,9 +61,17 @@ def test_a_dry_run_leaves_no_folder_behind(settings: Settings):
     assert not settings.home.exists()
 
 
+def test_a_cluster_that_was_never_begun_leaves_no_folder_behind(settings: Settings):
+    with pytest.raises(UsageError), open_site(InitOptions("home"), settings, Console(quiet=True)) as site:
+        assert site.directory.exists()
+        raise UsageError("nobody to ask")
+    assert not settings.cluster_dir("home").exists()
+
+
 def test_the_key_is_offered_only_when_a_node_can_know_it(settings: Settings):
     with open_site(InitOptions("home"), settings, Console(quiet=True)) as first:
         assert first.login.key_file is None
+        first.options.record(first.directory)
     with open_site(InitOptions("home"), settings, Console(quiet=True)) as second:
         assert second.login.key_file == settings.cluster_dir("home") / "id_ed25519"
         assert second.public_key == first.public_key
