@@ -22,6 +22,7 @@ _ATTEMPTS = 3
 _LOG_LINES = 20
 _LOG_TIMEOUT_S = 20.0
 _HEALTH_TIMEOUT_S = 10.0
+_ANSWERS_PER_REPLICA = 4
 _ANSWER_TIMEOUT_S = 60.0
 _FETCH_TIMEOUT_S = 1800.0
 """A first image over a slow Wi-Fi onto an SD card."""
@@ -146,12 +147,13 @@ def _watch(
 def _wait_for_answer(gateway: GatewayClient, function: str, fingerprint: str, replicas: int) -> None:
     """Wait until the gateway reaches the new version, and nothing but the new version.
 
-    Replicas of the old one still serve for a moment after they were told to stop. The gateway takes turns,
-    so as many answers in a row as there can be replicas show that they are out of its list. A function that
-    does not say its version is taken by its word.
+    Replicas of the old one still serve for a moment after they were told to stop. The gateway gives each call
+    to one that has little to do, so several times as many answers in a row as there can be replicas show that
+    the old ones are out of its list. A function that does not say its version is taken by its word.
     """
+    needed = _ANSWERS_PER_REPLICA * (replicas + 1)
     deadline, pause_s, in_a_row = time.monotonic() + _ANSWER_TIMEOUT_S, 0.02, 0
-    while in_a_row <= replicas:
+    while in_a_row < needed:
         answer = gateway.invoke(function, method="GET", path="/_/health", timeout_s=_HEALTH_TIMEOUT_S)
         if not answer.is_the_gateways and answer.headers.get(_VERSION_HEADER, fingerprint) == fingerprint:
             in_a_row += 1
