@@ -115,10 +115,10 @@ def _verify(release: stack.Release, cluster: Cluster, fleet: Fleet, console: Con
     manager = fleet[cluster.manager.name]
     with engine_of(manager) as engine:
         with console.step("Gateway answers"):
-            wait_for_service(manager, engine, f"{swarm.STACK}_gateway", release.digest, console)
             for node in cluster.managers:
                 if node.name in fleet.healthy:
                     wait_for_gateway(node.address)
+            wait_for_service(manager, engine, f"{swarm.STACK}_gateway", release.digest, console)
         if len(fleet.healthy) < 2:
             return
         with console.step("Nodes reach each other over the overlay network"):

@@ -230,7 +230,7 @@ def test_a_member_of_another_swarm_is_refused(home: Workplace):
     assert "docker swarm leave" in outcome.stderr
     joined = init(home, PISWARM_MITOGEN="0")  # the others run with Mitogen
     assert joined.code == 0, joined.told
-    healthy(home)
+    wait_until_healthy(home)
 
 
 def test_a_changed_host_key_stops_everything_with_both_fingerprints(home: Workplace):
