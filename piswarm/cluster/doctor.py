@@ -40,7 +40,7 @@ def diagnose(cluster: Cluster, console: Console, sudo_password: Secret | None = 
         reached = [connection for connection in connections if connection.node in facts]
         findings += health.check_certificates(facts, time.time()) + health.check_clocks(facts)
         with console.step("Trying the ways between nodes"):
-            findings += health.check_ways(mesh.tcp_gaps(reached, [node.name for node in cluster.managers]))
+            findings += _direct_ways(cluster, reached)
         members: tuple[str, ...] = ()
         swarm_id = ""
         try:
@@ -67,6 +67,13 @@ def _unreachable(node: str, error: PiswarmError) -> Finding:
     return Finding(FAULT, node, "unreachable", error.message, error.hint or _LOOK)
 
 
+def _direct_ways(cluster: Cluster, reached: Sequence[Connection]) -> list[Finding]:
+    try:
+        return health.check_ways(mesh.tcp_gaps(reached, [node.name for node in cluster.managers]))
+    except PiswarmError as error:
+        return [Finding(FAULT, "", "reachability", error.message, error.hint or _LOOK)]
+
+
 def _overlay(cluster: Cluster, engine: Engine, reached: Sequence[Connection]) -> list[Finding]:
     image = swarm.function_base_image(engine)
     engine.use_registry(REGISTRY, *cluster.registry_credentials)
@@ -76,5 +83,5 @@ def _overlay(cluster: Cluster, engine: Engine, reached: Sequence[Connection]) ->
         return []
     try:
         return health.check_ways(mesh.overlay_gaps(engine, connections, image))
-    except SwarmError as error:
+    except PiswarmError as error:
         return [Finding(FAULT, "", "overlay", error.message, error.hint)]

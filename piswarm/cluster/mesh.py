@@ -16,7 +16,7 @@ import docker
 
 from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.engine import Engine
-from piswarm.cluster.probe import on_all
+from piswarm.cluster.probe import NodeResult, on_all
 from piswarm.errors import SwarmError
 
 SWARM_PORT, GOSSIP_PORT, VXLAN_PORT = 2377, 7946, 4789
@@ -87,7 +87,7 @@ def tcp_gaps(connections: Sequence[Connection], managers: Sequence[str]) -> list
             if observed
         ]
 
-    return [gap for result in on_all(connections, call) for gap in result.value or ()]
+    return _gaps_of(on_all(connections, call))
 
 
 def overlay_gaps(engine: Engine, connections: Sequence[Connection], image: str) -> list[Gap]:
@@ -117,6 +117,15 @@ def overlay_gaps(engine: Engine, connections: Sequence[Connection], image: str) 
             ]
 
         results = on_all(connections, call)
+    return _gaps_of(results)
+
+
+def _gaps_of(results: Sequence[NodeResult[list[Gap]]]) -> list[Gap]:
+    """Return all gaps.
+
+    Raises:
+        PiswarmError: a node could not be asked.
+    """
     broken = next((result.error for result in results if result.error), None)
     if broken:
         raise broken
