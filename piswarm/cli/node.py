@@ -26,8 +26,9 @@ def list_nodes(as_json: _AsJson = False) -> None:
     from piswarm.cluster.inventory import load_cluster  # noqa: PLC0415
     from piswarm.cluster.status import read_status  # noqa: PLC0415
 
-    seen = read_status(load_cluster(context.settings(), context.options().cluster))
-    context.console(as_json).result({"version": 1, "nodes": node_documents(seen)}, node_table(seen))
+    console = context.console(as_json)
+    seen = read_status(load_cluster(context.settings(), context.options().cluster), console)
+    console.result({"version": 1, "nodes": node_documents(seen)}, node_table(seen))
 
 
 @app.command()

@@ -26,7 +26,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Give the result
     from piswarm.cluster.status import read_status  # noqa: PLC0415
 
     console = context.console(as_json)
-    seen = read_status(load_cluster(context.settings(), context.options().cluster))
+    seen = read_status(load_cluster(context.settings(), context.options().cluster), console)
     console.result(_document(seen), _text(seen))
     if not seen.healthy:
         console.warn("Not everything runs as it should; 'piswarm doctor' tells why.")

@@ -44,7 +44,7 @@ def diagnose(cluster: Cluster, console: Console, sudo_password: Secret | None = 
         members: tuple[str, ...] = ()
         swarm_id = ""
         try:
-            with manager_of(cluster) as (_, engine):
+            with manager_of(cluster, console) as (_, engine):
                 view = swarm.read_swarm(engine)
                 members, swarm_id = tuple(view.members), view.cluster_id
                 findings += health.check_members(view) + health.check_services(read_services(engine))

@@ -29,17 +29,17 @@ def check_members(view: SwarmView) -> list[Finding]:
             FAULT,
             one.hostname,
             "member",
-            f"the Swarm sees it as {one.state}.",
+            f"the Swarm sees it as {one.condition}.",
             "See that it is on and on the network; after 'node remove' of an old entry, run 'piswarm init'.",
         )
         for one in view.members.values()
-        if one.state != "ready"
+        if not one.up
     ]
     return [*findings, _quorum([one for one in view.members.values() if one.role == "manager"])]
 
 
 def _quorum(managers: Sequence[SwarmMember]) -> Finding:
-    up = sum(one.state == "ready" for one in managers)
+    up = sum(one.up for one in managers)
     spare = quorum_after_loss(len(managers)) - (len(managers) - up)
     told = f"{up} of {len(managers)} managers are up"
     if spare < 0:

@@ -42,7 +42,7 @@ def set_availability(cluster: Cluster, name: str, availability: str, console: Co
         SwarmError: no manager answers, or the tasks did not move in time.
     """
     record = cluster.node(name)
-    with manager_of(cluster) as (_, engine):
+    with manager_of(cluster, console) as (_, engine):
         member = require_member(swarm.read_swarm(engine), record)
         swarm.update_member(engine, member.node_id, availability=availability)
         if availability == "drain":
@@ -81,7 +81,7 @@ def remove_node(
     remaining = replace(cluster, nodes=tuple(node for node in cluster.nodes if node is not record))
     with connect(cluster, record, sudo_password) as connection:
         reachable = _is_reachable(connection, force)
-        with manager_of(replace(remaining, nodes=remaining.nodes or cluster.nodes)) as (_, engine):
+        with manager_of(replace(remaining, nodes=remaining.nodes or cluster.nodes), console) as (_, engine):
             view = swarm.read_swarm(engine)
             member = member_of(view, record)
             refuse_removal(view, record, member)
@@ -110,7 +110,7 @@ def refuse_removal(view: SwarmView, record: NodeRecord, member: SwarmMember | No
         )
     managers = [one for one in view.members.values() if one.role == "manager"]
     others = [one for one in managers if one is not member]
-    up = sum(one.state == "ready" for one in others)
+    up = sum(one.up for one in others)
     if not others or len(others) - up > quorum_after_loss(len(others)):
         raise SwarmError(
             f"Without {record.name} only {up} of {len(others)} managers would be up: no quorum. Nothing was changed.",

@@ -203,7 +203,7 @@ def _read_swarm(site: Site, entries: Sequence[Entry], observed: Sequence[Observe
         ours = one.facts.marker.get("cluster") == site.options.cluster
         if ours and one.facts.swarm.is_manager and one.facts.swarm.state == "active":
             with engine_of(entry.connection) as engine:
-                swarm.wait_for_leader(engine)
+                swarm.wait_for_leader(engine, lambda: site.console.note(swarm.ELECTION))
                 return swarm.read_swarm(engine)
     return None
 

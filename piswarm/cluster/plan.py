@@ -57,6 +57,8 @@ class SwarmMember:
         hostname: its host name, as its engine reported it.
         address: the address that it advertises.
         leader: whether it leads the managers.
+        reachable: whether the other managers reach it; a manager that they do not reach has no vote, even
+            while its tasks run on. True for workers.
     """
 
     node_id: str
@@ -67,6 +69,17 @@ class SwarmMember:
     hostname: str = ""
     address: str = ""
     leader: bool = False
+    reachable: bool = True
+
+    @property
+    def condition(self) -> str:
+        """Return `ready`, `down`, … or `unreachable` for a manager that has no vote."""
+        return "unreachable" if self.state == "ready" and not self.reachable else self.state
+
+    @property
+    def up(self) -> bool:
+        """Return whether it does what its role asks: runs tasks and, on a manager, votes."""
+        return self.condition == "ready"
 
     @property
     def usable(self) -> bool:

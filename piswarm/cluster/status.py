@@ -11,6 +11,7 @@ from piswarm.cluster.connect import Connection, connect
 from piswarm.cluster.engine import Engine, engine_of
 from piswarm.cluster.inventory import Cluster, NodeRecord
 from piswarm.cluster.plan import SwarmMember, SwarmView
+from piswarm.console import Console
 from piswarm.errors import ConnectError, PiswarmError, SwarmError
 
 
@@ -33,14 +34,14 @@ class NodeStatus:
 
     @property
     def state(self) -> str:
-        """Return `ready`, `drained`, `down`, … or `not in the Swarm`."""
+        """Return `ready`, `drained`, `unreachable` (a manager without a vote), `down`, … or `not in the Swarm`."""
         if self.member is None:
             return "not in the Swarm"
-        if self.member.state == "ready" and self.member.availability != "active":
+        if self.member.up and self.member.availability != "active":
             return {"drain": "drained", "pause": "paused"}.get(
                 self.member.availability, self.member.availability
             )
-        return self.member.state
+        return self.member.condition
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class ClusterStatus:
 
 
 @contextmanager
-def manager_of(cluster: Cluster) -> Iterator[tuple[Connection, Engine]]:
+def manager_of(cluster: Cluster, console: Console) -> Iterator[tuple[Connection, Engine]]:
     """Give a connection to a manager that controls the Swarm, and its engine: the first that answers.
 
     Raises:
@@ -87,7 +88,7 @@ def manager_of(cluster: Cluster) -> Iterator[tuple[Connection, Engine]]:
             reasons.append(error.message)
             continue
         with connection, engine_of(connection) as engine:
-            swarm.wait_for_leader(engine)
+            swarm.wait_for_leader(engine, lambda: console.note(swarm.ELECTION))
             yield connection, engine
         return
     told = "\n  ".join(reasons) or "The record names no manager."
@@ -97,13 +98,13 @@ def manager_of(cluster: Cluster) -> Iterator[tuple[Connection, Engine]]:
     )
 
 
-def read_status(cluster: Cluster) -> ClusterStatus:
+def read_status(cluster: Cluster, console: Console) -> ClusterStatus:
     """Return what the cluster is like now.
 
     Raises:
         SwarmError: no manager answers.
     """
-    with manager_of(cluster) as (connection, engine):
+    with manager_of(cluster, console) as (connection, engine):
         view = swarm.read_swarm(engine)
         services = swarm.read_services(engine)
     nodes = tuple(NodeStatus(record, member_of(view, record)) for record in cluster.nodes)

@@ -19,7 +19,10 @@ PYTHON3_LABEL = "piswarm.image.python3"
 RELEASE_LABEL = "piswarm.release"
 STACK = "piswarm"
 READY_TIMEOUT_S = 120.0
-LEADER_TIMEOUT_S = 30.0
+LEADER_TIMEOUT_S = 120.0
+"""An election begins 10 to 20 s after the old leader fell silent, and is held again where a vote is split or a
+manager has just come back: https://github.com/moby/swarmkit/pull/2564 (10 ticks of 1 s)."""
+ELECTION = "The managers are without a leader and elect one; waiting"
 
 _CERTIFICATE_YEAR_NS = 365 * 24 * 3600 * 10**9
 # Wi-Fi drops a heartbeat now and then; Swarm's own 5 s would restart all tasks of the node each time.
@@ -43,17 +46,26 @@ def read_swarm(engine: Engine) -> SwarmView:
             hostname=node["Description"].get("Hostname", ""),
             address=manager.get("Addr", "").rpartition(":")[0] or node["Status"].get("Addr", ""),
             leader=bool(manager.get("Leader")),
+            reachable=manager.get("Reachability", "reachable") == "reachable",
         )
     return SwarmView(engine.inspect_swarm()["ID"], members, _running_release(engine))
 
 
-def wait_for_leader(engine: Engine, timeout_s: float = LEADER_TIMEOUT_S) -> None:
-    """Wait until the managers have a leader: a new one is elected within seconds when the old one is lost.
+def wait_for_leader(
+    engine: Engine, on_wait: Callable[[], None], *, timeout_s: float = LEADER_TIMEOUT_S
+) -> None:
+    """Wait until the managers have a leader: a new one is elected when the old one is lost.
+
+    Args:
+        engine: the engine of a manager.
+        on_wait: is called once, when there is none yet.
+        timeout_s: seconds until it is given up.
 
     Raises:
         SwarmError: there was none when the time was up: too few managers are on.
     """
     deadline = time.monotonic() + timeout_s
+    is_told = False
     while True:
         try:
             engine.inspect_swarm()
@@ -63,6 +75,9 @@ def wait_for_leader(engine: Engine, timeout_s: float = LEADER_TIMEOUT_S) -> None
                     f"The Swarm had no leader for {timeout_s:.0f} s: too few of its managers are on.",
                     "Bring managers back; more than half of them must be on.",
                 ) from error
+            if not is_told:
+                on_wait()
+                is_told = True
             time.sleep(0.5)
         else:
             return
@@ -187,7 +202,7 @@ def wait_ready(
     told = -1
     while True:
         view = read_swarm(engine)
-        ready = sum(member.state == "ready" for member in view.members.values())
+        ready = sum(member.up for member in view.members.values())
         if ready >= expected:
             return view
         if ready != told:
@@ -195,9 +210,9 @@ def wait_ready(
             told = ready
         if time.monotonic() > deadline:
             late = ", ".join(
-                f"{member.hostname} is {member.state}"
+                f"{member.hostname} is {member.condition}"
                 for member in view.members.values()
-                if member.state != "ready"
+                if not member.up
             )
             raise SwarmError(
                 f"After {timeout_s:.0f} s only {ready} of {expected} nodes were ready ({late or 'others unknown'}).",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from piswarm.cluster import health
@@ -41,6 +43,16 @@ def test_the_quorum_is_told(states: list[str], level: str):
     members = [member(f"pi{number}", state=state) for number, state in enumerate(states)]
     (quorum,) = [one for one in health.check_members(view(*members)) if one.check == "quorum"]
     assert quorum.level == level
+
+
+def test_a_manager_that_the_others_do_not_reach_has_no_vote():
+    managers = [member("pi1"), member("pi2"), replace(member("pi3"), reachable=False)]
+    findings = health.check_members(view(*managers))
+    assert [(one.level, one.node, one.check) for one in findings] == [
+        ("fault", "pi3", "member"),
+        ("warning", "", "quorum"),
+    ]
+    assert "unreachable" in findings[0].sentence
 
 
 def test_a_worker_that_is_down_is_told_and_costs_no_quorum():
