@@ -23,6 +23,7 @@ SWARM_PORT, GOSSIP_PORT, VXLAN_PORT = 2377, 7946, 4789
 PROBE_SERVICE = "piswarm_mesh-probe"
 NETWORK = "piswarm_functions"
 TASKS_TIMEOUT_S = 60.0
+_RESTART_DELAY_NS = 2 * 10**9
 CALL_TIMEOUT_S = 3.0
 
 _CALLED_PORT = 8080
@@ -147,7 +148,8 @@ def _probe_tasks(engine: Engine, nodes: Sequence[str], image: str) -> Iterator[d
     )
     template = docker.types.TaskTemplate(
         container,
-        restart_policy=docker.types.RestartPolicy("none"),
+        # Again where it fails: an engine knows a name from /etc/hosts only seconds after it was written there.
+        restart_policy=docker.types.RestartPolicy("on-failure", delay=_RESTART_DELAY_NS),
         resources=docker.types.Resources(mem_limit=64 * 2**20),
         networks=[{"Target": NETWORK}],
     )
@@ -167,7 +169,7 @@ def _wait_for_tasks(engine: Engine, service: str, nodes: Sequence[str]) -> dict[
     names = {one["ID"]: one["Description"]["Hostname"] for one in engine.nodes()}
     deadline = time.monotonic() + TASKS_TIMEOUT_S
     while True:
-        tasks = engine.tasks(filters={"service": service})
+        tasks = sorted(engine.tasks(filters={"service": service}), key=lambda task: str(task["CreatedAt"]))
         running = {
             names[task["NodeID"]]: _Task(task["Status"]["ContainerStatus"]["ContainerID"], _address(task))
             for task in tasks

@@ -24,6 +24,14 @@ from tests.lab.laboratory import (
 )
 
 INIT_WITHIN_S = 600
+WITHOUT_MEMORY_LIMITS = """
+if [ -d /sys/fs/cgroup/memory ]; then
+    mount -o remount,rw /sys/fs/cgroup && umount /sys/fs/cgroup/memory && rmdir /sys/fs/cgroup/memory
+else
+    echo cpu io pids >/run/controllers && mount --bind /run/controllers /sys/fs/cgroup/cgroup.controllers
+fi
+"""
+"""Until the next boot a node looks as a Pi does whose kernel was not told to account for memory."""
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +43,9 @@ def lab(tmp_path_factory) -> Iterator[Workplace]:
 
 @pytest.fixture(scope="session")
 def cluster(lab) -> Workplace:
-    """A cluster made of the lab's nodes."""
+    """A cluster made of the lab's nodes, one of which needs a reboot and one a time server at first."""
+    lab.on_node(NODES[1], "systemctl disable --now systemd-timesyncd")
+    lab.on_node(NODES[2], WITHOUT_MEMORY_LIMITS)
     lab.piswarm("init", "--lab", "--yes", within_s=INIT_WITHIN_S)
     return lab
 

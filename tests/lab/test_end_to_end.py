@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 import requests
 from playwright.sync_api import expect
@@ -15,7 +17,16 @@ from support.browser import chromium
 
 from piswarm.cluster.inventory import load_cluster
 from piswarm.settings import Settings
-from tests.lab.laboratory import ARTIFACTS, DEPLOY_WITHIN_S, NODES, Outcome, Workplace, commit_all
+from tests.lab.laboratory import (
+    ARTIFACTS,
+    COMMAND_WITHIN_S,
+    DEPLOY_WITHIN_S,
+    NODES,
+    ROOT,
+    Outcome,
+    Workplace,
+    commit_all,
+)
 
 pytestmark = pytest.mark.lab
 
@@ -53,6 +64,36 @@ def test_a_network_without_nodes_is_told_in_a_sentence(lab: Workplace):
         "--no-input", "init", "--interface", "lo", "--user", "pi", "--yes", PISWARM_PASSWORD="raspberry"
     )
     refused(outcome, "node")
+
+
+def test_on_a_terminal_a_person_chooses_nodes_and_may_say_no(lab: Workplace):
+    words = ["-m", "piswarm", "init", "--interface", lab.lab.interface, "--user", "pi"]
+    talk = pexpect.spawn(
+        sys.executable, words, env=lab.environment | {"TERM": "xterm"}, cwd=str(ROOT),
+        timeout=COMMAND_WITHIN_S, encoding="utf-8",
+    )  # fmt: skip
+    talk.expect("Which nodes")
+    talk.sendline("2-3")
+    talk.expect("Password of user 'pi'")
+    talk.sendline("raspberry")
+    talk.expect("Do this on 2 nodes")
+    plan = talk.before
+    talk.sendline("n")
+    talk.expect("Nothing was changed")
+    talk.expect(pexpect.EOF)
+    talk.close()
+    assert talk.exitstatus == 1
+    assert "start the Swarm" in plan
+    assert "pi1" not in plan
+    assert "raspberry" not in plan
+    assert lab.on_node("pi2", "command -v docker || echo none").strip() == "none"
+
+
+def test_init_switches_on_what_nodes_lack(cluster: Workplace):
+    assert cluster.on_node(NODES[1], "systemctl is-enabled systemd-timesyncd").strip() == "enabled"
+    assert cluster.on_node(NODES[2], "cat /boot/firmware/cmdline.txt").count("cgroup_enable=memory") == 1
+    accounts = "grep -qw memory /sys/fs/cgroup/cgroup.controllers || test -d /sys/fs/cgroup/memory"
+    cluster.on_node(NODES[2], accounts)
 
 
 def test_init_makes_a_swarm_of_all_nodes(cluster: Workplace):
