@@ -60,6 +60,9 @@ def deploy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     timeout: _Timeout = 120,
+    build_timeout: Annotated[
+        int, typer.Option("--build-timeout", min=1, help="Seconds that the build may take.")
+    ] = 1800,
     as_json: _Json = False,
 ) -> None:
     """Build a function from its git commit on the manager, and put it live.
@@ -77,6 +80,7 @@ def deploy(
     wish = Wish(
         name, folder, file=file, repo=repo, ref=ref, variables=os.environ,
         is_dirty=dirty, is_forced=force, is_dry_run=dry_run, live_timeout_s=timeout,
+        build_timeout_s=build_timeout,
     )  # fmt: skip
     with open_site(target.cluster(), console) as site:
         deployed = deploy_function(site, wish)

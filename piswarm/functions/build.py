@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from piswarm.cluster.inventory import REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
+from piswarm.functions.source import DISK_HINT
 
 if TYPE_CHECKING:
     from piswarm.cluster.connect import Connection
@@ -58,7 +59,7 @@ _HINTS = {
     "certificate": "Give the bundle that knows it to the nodes: piswarm init --ca-bundle FILE",
     "compiling": "Take Debian's package, if there is one, or add a compiler: in build_args, "
     "ADDITIONAL_PACKAGE: python3-NAME, or ADDITIONAL_PACKAGE: build-essential python3-dev",
-    "disk": "Make room there: docker builder prune --all --force; docker image prune --force",
+    "disk": DISK_HINT,
 }
 
 
@@ -77,6 +78,7 @@ class BuildRequest:
         dockerfile: content of the Dockerfile; empty to use the one in the folder.
         build_args: more build arguments.
         is_cached: whether layers of earlier builds may be used.
+        timeout_s: seconds until the build is ended.
     """
 
     function: str
@@ -89,6 +91,7 @@ class BuildRequest:
     dockerfile: str = ""
     build_args: Mapping[str, str] = field(default_factory=dict)
     is_cached: bool = True
+    timeout_s: float = BUILD_TIMEOUT_S
 
 
 def build(connection: Connection, request: BuildRequest, on_line: Callable[[str], None]) -> str:
@@ -107,7 +110,8 @@ def build(connection: Connection, request: BuildRequest, on_line: Callable[[str]
     """
     reference = f"{REGISTRY}/functions/{request.function}:{request.commit[:12]}"
     with _unpacked(connection, request) as folder:
-        run_build(connection, request.function, build_command(request, folder, reference), on_line)
+        command = build_command(request, folder, reference)
+        run_build(connection, request.function, command, on_line, timeout_s=request.timeout_s)
     return f"{reference}@{push(connection, reference)}"
 
 
@@ -125,7 +129,9 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
     )
     result = connection.run(command, timeout_s=_UNPACK_TIMEOUT_S, check=False)
     if result.exit_code != 0:
-        raise BuildError(f"{connection.node}: the commit could not be unpacked: {_last_line(result.stderr)}.")
+        reason = _last_line(result.stderr)
+        hint = DISK_HINT if "No space left on device" in reason else ""
+        raise BuildError(f"{connection.node}: the commit could not be unpacked: {reason}.", hint)
     work = result.stdout.strip()
     try:
         if request.dockerfile:
@@ -135,7 +141,14 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
         connection.run(f"rm -rf {shlex.quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
 
 
-def run_build(connection: Connection, what: str, command: str, on_line: Callable[[str], None]) -> None:
+def run_build(
+    connection: Connection,
+    what: str,
+    command: str,
+    on_line: Callable[[str], None],
+    *,
+    timeout_s: float = BUILD_TIMEOUT_S,
+) -> None:
     """Run a build on a node, its output live.
 
     Args:
@@ -143,6 +156,7 @@ def run_build(connection: Connection, what: str, command: str, on_line: Callable
         what: what is built, for messages.
         command: the command line.
         on_line: is called with each line that tells of the build.
+        timeout_s: seconds after which the command ends itself.
 
     Raises:
         BuildError: it failed; the message says why.
@@ -155,11 +169,11 @@ def run_build(connection: Connection, what: str, command: str, on_line: Callable
         if told:
             on_line(told)
 
-    exit_code = connection.stream(command, keep, timeout_s=BUILD_TIMEOUT_S + _COMMAND_TIMEOUT_S)
+    exit_code = connection.stream(command, keep, timeout_s=timeout_s + _COMMAND_TIMEOUT_S)
     if exit_code == _TIME_IS_UP:
         raise BuildError(
-            f"{connection.node}: the build of {what} took longer than {BUILD_TIMEOUT_S / 60:.0f} min"
-            " and was ended."
+            f"{connection.node}: the build of {what} took longer than {timeout_s:.0f} s and was ended.",
+            "If it needs more, give it more: piswarm deploy --build-timeout SECONDS",
         )
     if exit_code != 0:
         reason = explain(lines)
@@ -179,11 +193,18 @@ def build_command(request: BuildRequest, folder: str, reference: str) -> str:
     file = f"{folder}/Dockerfile" if request.dockerfile else f"{folder}/source/Dockerfile"
     options = ["--file", file, "--label", f"org.opencontainers.image.revision={request.commit}"]
     options += [] if request.is_cached else ["--no-cache"]
-    return docker_build(reference, request.platform, arguments, options, f"{folder}/source")
+    source = f"{folder}/source"
+    return docker_build(reference, request.platform, arguments, options, source, timeout_s=request.timeout_s)
 
 
 def docker_build(
-    reference: str, platform: str, arguments: Mapping[str, str], options: Sequence[str], context: str
+    reference: str,
+    platform: str,
+    arguments: Mapping[str, str],
+    options: Sequence[str],
+    context: str,
+    *,
+    timeout_s: float = BUILD_TIMEOUT_S,
 ) -> str:
     """Return the command line of a bounded BuildKit build on a node.
 
@@ -193,9 +214,10 @@ def docker_build(
         arguments: build arguments.
         options: more options of `docker buildx build`.
         context: folder on the node.
+        timeout_s: seconds until it is ended.
     """
     words = [
-        "timeout", "--kill-after=10", f"{BUILD_TIMEOUT_S:.0f}", "docker", "buildx", "build",
+        "timeout", "--kill-after=10", f"{timeout_s:.0f}", "docker", "buildx", "build",
         "--progress=plain", "--provenance=false", "--load", "--platform", platform,
         "--secret", f"id=ca,src={_CA_BUNDLE}", "--tag", reference, *options,
     ]  # fmt: skip

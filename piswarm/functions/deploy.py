@@ -14,7 +14,7 @@ from typing import Any
 from piswarm.cluster.inventory import Cluster
 from piswarm.errors import SpecError, UsageError
 from piswarm.functions.base_image import base_image
-from piswarm.functions.build import BuildRequest, build
+from piswarm.functions.build import BUILD_TIMEOUT_S, BuildRequest, build
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.site import Deployed, Site
@@ -50,6 +50,7 @@ class Wish:
         is_forced: build and deploy even when nothing has changed, without cached layers.
         is_dry_run: only say what would be done.
         live_timeout_s: seconds until a version that does not answer is given up.
+        build_timeout_s: seconds until a build is ended.
     """
 
     function: str
@@ -62,6 +63,7 @@ class Wish:
     is_forced: bool = False
     is_dry_run: bool = False
     live_timeout_s: float = LIVE_TIMEOUT_S
+    build_timeout_s: float = BUILD_TIMEOUT_S
 
 
 def deploy_function(site: Site, wish: Wish) -> Deployed:
@@ -88,7 +90,7 @@ def deploy_function(site: Site, wish: Wish) -> Deployed:
         repository = ManagerRepository(site.manager, wish.function)
         if work_tree is not None:
             _send(site, repository, work_tree, version)
-        image = _build(site, repository, version, is_cached=not wish.is_forced)
+        image = _build(site, repository, version, wish)
         wanted = deployment(version.spec, image, origin(version))
         wanted["constraints"] += _architecture(site.cluster)
         return site.put_live(wanted, running, wish.live_timeout_s)
@@ -182,7 +184,7 @@ def _send(site: Site, repository: ManagerRepository, work_tree: WorkTree, versio
         work_tree.push(version.source.commit, repository.address, site.manager.ssh_command())
 
 
-def _build(site: Site, repository: ManagerRepository, version: Version, *, is_cached: bool) -> str:
+def _build(site: Site, repository: ManagerRepository, version: Version, wish: Wish) -> str:
     name, platform = version.spec.name, site.cluster.platform
     with site.console.step(f"Build {name} on {site.manager.node}"), site.building(name):
         request = BuildRequest(
@@ -195,7 +197,8 @@ def _build(site: Site, repository: ManagerRepository, version: Version, *, is_ca
             base=base_image(site.manager, version.template, platform, site.console.progress),
             dockerfile=version.template.dockerfile,
             build_args=version.spec.build_args,
-            is_cached=is_cached,
+            is_cached=not wish.is_forced,
+            timeout_s=wish.build_timeout_s,
         )
         return build(site.manager, request, site.console.progress)
 

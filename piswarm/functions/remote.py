@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from piswarm.cluster.inventory import STATE_DIR
 from piswarm.errors import BuildError, SpecError
-from piswarm.functions.source import REFS, GitError, Source, read_commit, what_was_said
+from piswarm.functions.source import (
+    DISK_HINT,
+    LARGEST_COMMIT_BYTES,
+    REFS,
+    GitError,
+    Source,
+    read_commit,
+    too_large,
+    what_was_said,
+)
 from piswarm.functions.spec import check_name
 
 if TYPE_CHECKING:
@@ -35,10 +44,18 @@ class ManagerRepository:
         connection: the manager.
         function: the function's name.
         state_dir: folder of piswarm's state on the manager.
+        largest_bytes: what the files of a commit may make, packed.
     """
 
-    def __init__(self, connection: Connection, function: str, state_dir: str = STATE_DIR) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        function: str,
+        state_dir: str = STATE_DIR,
+        largest_bytes: int = LARGEST_COMMIT_BYTES,
+    ) -> None:
         check_name(function)
+        self._largest_bytes = largest_bytes
         self.connection = connection
         self._function = function
         self._folder = f"{state_dir}/git"
@@ -60,7 +77,8 @@ class ManagerRepository:
         command = (
             f"command -v git >/dev/null || exit {_NO_GIT}; "
             f"test -d {self.path} || git init --quiet --bare {self.path}; "
-            f"git --git-dir {self.path} config receive.shallowUpdate true"
+            f"git --git-dir {self.path} config receive.shallowUpdate true && "
+            f"git --git-dir {self.path} config receive.maxInputSize {self._largest_bytes}"
         )
         result = self.connection.run(command, timeout_s=_TIMEOUT_S, check=False)
         if result.exit_code == _NO_GIT:
@@ -74,7 +92,7 @@ class ManagerRepository:
             )
 
     def fetch(self, url: str, ref: str) -> Source:
-        """Fetch a branch, tag or commit of another repository; only what is missing is transferred.
+        """Fetch a branch, tag or commit of another repository without its history; only what is missing is sent.
 
         Args:
             url: the repository.
@@ -99,8 +117,9 @@ class ManagerRepository:
         self.prepare()
         try:
             self._git(
-                "fetch", "--quiet", "--no-tags", "--force", "--", url, f"{ref or 'HEAD'}:{REFS}/fetched",
-                timeout_s=FETCH_TIMEOUT_S, environment=self._ssh(),
+                "fetch", "--quiet", "--no-tags", "--force", "--depth=1", "--",
+                url, f"{ref or 'HEAD'}:{REFS}/fetched",
+                timeout_s=FETCH_TIMEOUT_S, environment=self._ssh(), largest_bytes=self._largest_bytes,
             )  # fmt: skip
             commit = read_commit(self._git, f"{REFS}/fetched")
             self._git("update-ref", f"{REFS}/{commit.sha}", commit.sha)
@@ -125,7 +144,11 @@ class ManagerRepository:
         return {"GIT_SSH_COMMAND": shlex.join(words)}
 
     def _git(
-        self, *arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        timeout_s: float = _TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
+        largest_bytes: int = 0,
     ) -> str:
         own = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(environment or {})}
         words = [
@@ -135,7 +158,10 @@ class ManagerRepository:
             self.path,
             *arguments,
         ]
-        result = self.connection.run(shlex.join(["env", *words]), timeout_s=timeout_s, check=False)
+        command = shlex.join(["env", *words])
+        if largest_bytes:  # in blocks of 512 bytes; without the signal, git says what is wrong
+            command = f"trap '' XFSZ; ulimit -f {largest_bytes // 512}; {command}"
+        result = self.connection.run(command, timeout_s=timeout_s, check=False)
         if result.exit_code != 0:
             raise GitError(what_was_said(result.stderr) or f"exit code {result.exit_code}")
         return result.stdout
@@ -151,5 +177,11 @@ class ManagerRepository:
                 f"{self.connection.node} may not read {url}: {reason}.",
                 "For a private repository, use its SSH address and give it this deploy key (reading is enough):\n"
                 f"  {self.deploy_key()}",
+            )
+        if "File too large" in reason:
+            return too_large(f"{url}{f' at {ref}' if ref else ''}", self._largest_bytes)
+        if "No space left on device" in reason:
+            return BuildError(
+                f"{self.connection.node} could not fetch {url}: the manager's disk is full.", DISK_HINT
             )
         return BuildError(f"{self.connection.node} could not fetch {url}: {reason}.")

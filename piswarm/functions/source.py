@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ _TIMEOUT_S = 60.0
 PUSH_TIMEOUT_S = 600.0
 REFS = "refs/piswarm"
 """Where the manager keeps the commits that were deployed."""
+LARGEST_COMMIT_BYTES = 2**30
+"""A manager keeps the commits of all its functions on an SD card."""
+DISK_HINT = "Make room there: docker builder prune --all --force; docker image prune --force"
 _SUBMODULE, _LINK = "160000", "120000"
 _POINTER_SIZES = range(100, 200)
 """Bytes of a pointer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
@@ -212,7 +216,7 @@ class WorkTree:
         return [entry[3:] for entry in entries if entry]
 
     def push(self, commit: Commit, url: str, ssh_command: Sequence[str]) -> None:
-        """Send a commit with all that it needs to the repository at `url`.
+        """Send a commit with its files, but without its history, to the repository at `url`.
 
         Each commit gets a name of its own there, so nobody's push is in another's way.
 
@@ -226,15 +230,29 @@ class WorkTree:
         """
         environment = {"GIT_SSH_COMMAND": shlex.join(ssh_command), "GIT_SSH_VARIANT": "ssh"}
         try:
-            self._git(
-                "push", "--quiet", "--no-verify", "--no-signed", url, f"{commit.sha}:{REFS}/{commit.sha}",
-                timeout_s=PUSH_TIMEOUT_S, environment=environment,
-            )  # fmt: skip
+            with self._without_history(commit) as repository:
+                run_git(
+                    repository, "push", "--quiet", "--no-signed", url, f"{commit.sha}:{REFS}/{commit.sha}",
+                    timeout_s=PUSH_TIMEOUT_S, environment=environment,
+                )  # fmt: skip
         except GitError as error:
-            raise BuildError(
-                f"The commit {commit.short} could not be sent to the manager: {error}.",
-                "Check the manager's power, network and free disk space, then run the same command again.",
-            ) from error
+            raise _not_sent(commit, str(error)) from error
+
+    @contextmanager
+    def _without_history(self, commit: Commit) -> Iterator[Path]:
+        """Give a bare repository that has the objects of this one, and in which the commit has no parents.
+
+        See https://git-scm.com/docs/gitrepository-layout: `objects/info/alternates` and `shallow`.
+        """
+        objects = self.root / self._git("rev-parse", "--git-path", "objects").rstrip("\n")
+        with tempfile.TemporaryDirectory() as folder:
+            repository = Path(folder)
+            run_git(repository, "init", "--quiet", "--bare", "--template=", ".")
+            info = repository / "objects" / "info"
+            info.mkdir(exist_ok=True)
+            (info / "alternates").write_text(f"{objects.resolve()}\n")
+            (repository / "shallow").write_text(f"{commit.sha}\n")
+            yield repository
 
     def _git(
         self, *arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
@@ -322,12 +340,36 @@ def run_git(
 
 def what_was_said(text: str) -> str:
     """Return the line of git's errors that tells most, without a full stop."""
-    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    lines = [
+        line.strip().rstrip(".")
+        for line in text.splitlines()
+        if line.strip() and not line.startswith("Warning: ")
+    ]
     marked = [
         line.partition(": ")[2] for line in lines if line.startswith(("fatal:", "error:", "remote: fatal:"))
     ]
     telling = [line for line in marked if not line.startswith("Could not read from remote")]
     return (telling or lines or [""])[0]
+
+
+def too_large(what: str, limit_bytes: int = LARGEST_COMMIT_BYTES) -> SpecError:
+    """Return the error for a commit whose files are too many for a manager's disk."""
+    return SpecError(
+        f"{what} is too large: its files, packed, are more than {limit_bytes / 2**20:.0f} MiB.",
+        "Keep large files out of git, or the function in a repository of its own.",
+    )
+
+
+def _not_sent(commit: Commit, reason: str) -> SpecError | BuildError:
+    what = f"The commit {commit.short}"
+    if "pack exceeds maximum allowed size" in reason:
+        return too_large(f"{what} ({commit.subject})")
+    if "No space left on device" in reason:
+        return BuildError(f"{what} could not be sent: the manager's disk is full.", DISK_HINT)
+    return BuildError(
+        f"{what} could not be sent to the manager: {reason}.",
+        "Check the manager's power and network, then run the same command again.",
+    )
 
 
 def _author(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from tests.lab.laboratory import DEPLOY_WITHIN_S, NODES, Workplace, commit_all
 pytestmark = pytest.mark.lab
 
 WITHIN_S = 30.0
+SECRET = "rhubarb-under-glass-58"
 HANDLER = """
 import os
 import sys
@@ -45,7 +46,7 @@ def teller(cluster: Workplace, tmp_path_factory) -> Workplace:
     (folder / "teller" / "handler.py").write_text(HANDLER)
     refused = cluster.try_piswarm("deploy", "teller", cwd=commit_all(folder), within_s=DEPLOY_WITHIN_S)
     assert (refused.code, "piswarm secret create lab-key" in refused.told) == (1, True), refused.told
-    cluster.piswarm("secret", "create", "lab-key", stdin="first\n")
+    cluster.piswarm("secret", "create", "lab-key", stdin=f"{SECRET}\n")
     cluster.piswarm("deploy", "teller", cwd=folder, within_s=DEPLOY_WITHIN_S)
     yield cluster
     cluster.piswarm("remove", "teller", "--yes")
@@ -57,16 +58,30 @@ def ask(user: Workplace) -> dict:
 
 
 def test_a_function_finds_its_secret_its_environment_and_the_request(teller: Workplace):
-    assert ask(teller) == {"secret": "first", "level": "info", "query": "x=1"}
+    assert ask(teller) == {"secret": SECRET, "level": "info", "query": "x=1"}
 
 
 def test_secrets_are_listed_by_name_only(teller: Workplace):
     listed = teller.piswarm("secret", "list").told
     assert "lab-key" in listed
-    assert "first" not in listed
+    assert SECRET not in listed
     described = teller.piswarm("describe", "teller", "--json")
     assert described.document()["function"]["secrets"] == ["lab-key"]
-    assert "first" not in described.told
+    assert SECRET not in described.told
+
+
+def test_a_secret_is_in_no_image_no_log_and_on_no_command_line(teller: Workplace):
+    image = teller.piswarm("describe", "teller", "--json").document()["function"]["image"]
+    for command in (
+        f"docker history --no-trunc {image}",
+        f"docker image inspect {image}",
+        "docker service inspect teller",
+        "journalctl --no-pager",
+        "docker service logs teller 2>&1",
+        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+    ):
+        assert SECRET not in teller.on_node(NODES[0], command), command
+    assert SECRET not in teller.piswarm("logs", "teller").stdout
 
 
 def test_a_changed_secret_reaches_the_function(teller: Workplace):

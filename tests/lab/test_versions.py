@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import threading
 import time
@@ -210,6 +212,69 @@ def test_a_connection_that_is_cut_is_told_and_the_next_deploy_works(cluster: Wor
     cluster.piswarm("remove", "slow", "--yes")
 
 
+def test_a_build_that_takes_too_long_is_ended(cluster: Workplace, project: Path):
+    before = ask(cluster, "word")
+    stack, dockerfile = project / "word.yml", project / "word" / "Dockerfile"
+    python = stack.read_text()
+    stack.write_text(python.replace("lang: python3", "lang: dockerfile"))
+    dockerfile.write_text("ARG BASE\nFROM ${BASE}\nRUN sleep 600\n")
+    commit_all(project)
+    outcome = cluster.try_piswarm(
+        "deploy", "word", "--build-timeout", "8", cwd=project, within_s=DEPLOY_WITHIN_S
+    )
+    stack.write_text(python)
+    dockerfile.unlink()
+    assert outcome.code == 1
+    assert "the build of word took longer than 8 s and was ended" in outcome.told
+    assert ask(cluster, "word") == before
+
+
+@pytest.mark.parametrize("full", ["git", "build"])
+def test_a_full_disk_on_the_manager_is_told_with_what_to_do(cluster: Workplace, project: Path, full: str):
+    before = ask(cluster, "word")
+    (project / "word" / "film.mp4").write_bytes(os.urandom(4 * 2**20))
+    write(project, f"def handle(req):\n    return '{full}'\n")
+    folder = f"/var/lib/piswarm/{full}"
+    cluster.on_node("pi1", f"mount -t tmpfs -o size=1m,mode=1777 tmpfs {folder}")
+    try:
+        outcome = cluster.try_piswarm("deploy", "word", cwd=project, within_s=DEPLOY_WITHIN_S)
+    finally:
+        cluster.on_node("pi1", f"umount {folder}")
+        (project / "word" / "film.mp4").unlink()
+    assert outcome.code == 1
+    assert re.search(r"disk is full|No space left on device", outcome.told), outcome.told
+    assert "Make room there: docker builder prune" in outcome.told
+    assert ask(cluster, "word") == before
+
+
+def test_a_manager_that_is_another_one_is_told_and_nothing_is_sent(cluster: Workplace, project: Path):
+    write(project, "def handle(req):\n    return 'not to a stranger'\n")
+    with other_host_key(cluster, "pi1"):
+        outcome = cluster.try_piswarm("deploy", "word", cwd=project)
+    assert outcome.code == 1
+    assert outcome.told.count("SHA256:") == 2, outcome.told
+    assert "Traceback" not in outcome.told
+
+
+def test_a_private_repository_is_read_with_a_deploy_key(cluster: Workplace, project: Path, tmp_path: Path):
+    write(project, "def handle(req):\n    return 'private'\n")
+    with git_served(cluster, project.parent) as server:
+        cluster.on_node(
+            "pi3",
+            "useradd --create-home --shell /bin/sh git"
+            f" && su - git -c 'git clone --quiet --bare {server}/{project.name} word.git && mkdir .ssh'",
+        )
+    address = f"ssh://git@{address_of(cluster, 'pi3')}/home/git/word.git"
+    refused = cluster.try_piswarm("deploy", "word", "--repo", address, cwd=tmp_path)
+    assert refused.code == 1
+    assert f"may not read {address}" in refused.told
+    key = re.search(r"ssh-ed25519 \S+ piswarm word", refused.told)
+    assert key, refused.told
+    cluster.on_node("pi3", f"echo '{key[0]}' >/home/git/.ssh/authorized_keys")
+    cluster.piswarm("deploy", "word", "--repo", address, cwd=tmp_path, within_s=DEPLOY_WITHIN_S)
+    assert ask(cluster, "word") == "private"
+
+
 def test_a_build_leaves_nothing_on_the_manager(cluster: Workplace, project: Path):
     assert cluster.on_node("pi1", "find /var/lib/piswarm/build -mindepth 1 -maxdepth 1 -type d").strip() == ""
 
@@ -274,6 +339,24 @@ def calling(address: str) -> Iterator[Counter[tuple[int, str]]]:
         stop.set()
         for caller in callers:
             caller.join()
+
+
+def address_of(cluster: Workplace, node: str) -> str:
+    nodes = cluster.piswarm("node", "list", "--json").document()["nodes"]
+    return next(one["address"] for one in nodes if one["name"] == node)
+
+
+@contextmanager
+def other_host_key(cluster: Workplace, node: str) -> Iterator[None]:
+    """Have a node show another host key, as a board that was flashed anew does."""
+    keys, kept = "/etc/ssh/ssh_host_*_key*", "/root/host-keys"
+    cluster.on_node(
+        node, f"mkdir {kept} && mv {keys} {kept} && ssh-keygen -A >/dev/null && systemctl restart ssh"
+    )
+    try:
+        yield
+    finally:
+        cluster.on_node(node, f"rm {keys}; mv {kept}/* /etc/ssh/ && rmdir {kept} && systemctl restart ssh")
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The manager's repository of a function, with real git on both sides; the node's shell is this computer's."""
 
+import os
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.source import find_work_tree
 from piswarm.functions.version import find_stack_file_in, read_version
 from tests.service.ports import free_port, wait_until_open
+
+MEBIBYTE = 2**20
 
 
 class LocalShell:
@@ -90,6 +94,41 @@ def test_a_pushed_commit_can_be_unpacked_there(project, repository):
     work_tree.push(work_tree.head().commit, repository.path, ["ssh"])
     names = git(repository.path, "ls-tree", "-r", "--name-only", work_tree.head().commit.sha)
     assert "functions/hello/handler.py" in names.splitlines()
+
+
+def test_only_the_commit_is_sent_not_its_history(project, repository, server):
+    (project / "film.mp4").write_bytes(os.urandom(MEBIBYTE))
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "A film")
+    git(project, "rm", "--quiet", "film.mp4")
+    git(project, "commit", "--quiet", "-m", "No film")
+    repository.prepare()
+    work_tree = find_work_tree(project)
+    work_tree.push(work_tree.head().commit, repository.path, ["ssh"])
+    repository.fetch(server, "main")
+    assert sum(file.stat().st_size for file in Path(repository.path).rglob("*") if file.is_file()) < MEBIBYTE
+    (project / "functions" / "hello" / "more.py").write_text("MORE = True\n")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "More")
+    head = work_tree.head().commit
+    work_tree.push(head, repository.path, ["ssh"])
+    assert git(repository.path, "cat-file", "blob", f"{head.sha}:functions/hello/more.py") == "MORE = True"
+
+
+def test_a_repository_with_large_files_is_told(project, server, tmp_path):
+    (project / "film.mp4").write_bytes(os.urandom(2 * MEBIBYTE))
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "A film")
+    repository = ManagerRepository(LocalShell(), "hello", str(tmp_path / "state"), largest_bytes=MEBIBYTE)
+    repository.prepare()
+    work_tree = find_work_tree(project)
+    with pytest.raises(SpecError) as pushed:
+        work_tree.push(work_tree.head().commit, repository.path, ["ssh"])
+    assert "A film) is too large: its files, packed, are more than" in pushed.value.message
+    with pytest.raises(SpecError) as fetched:
+        repository.fetch(server, "main")
+    assert "at main is too large: its files, packed, are more than 1 MiB" in fetched.value.message
+    assert repository.fetch(server, "v1").commit.subject == "First"
 
 
 def test_the_address_for_pushing_names_user_node_and_path(repository):

@@ -6,7 +6,7 @@ import pytest
 
 from piswarm.errors import BuildError, SpecError
 from piswarm.functions.create import create_function
-from piswarm.functions.source import find_work_tree
+from piswarm.functions.source import find_work_tree, what_was_said
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +188,7 @@ def test_no_commit(tmp_path):
 def test_a_commit_arrives_under_a_name_of_its_own(repository, tmp_path):
     bare = tmp_path / "bare.git"
     git(tmp_path, "init", "--quiet", "--bare", str(bare))
+    git(bare, "config", "receive.shallowUpdate", "true")
     tree = find_work_tree(repository)
     tree.push(tree.head().commit, str(bare), ["ssh"])
     tree.push(tree.head().commit, str(bare), ["ssh"])
@@ -207,6 +208,14 @@ def test_a_commit_of_a_shallow_clone_arrives(repository, tmp_path):
     tree = find_work_tree(tmp_path / "shallow")
     tree.push(tree.head().commit, str(bare), ["ssh"])
     assert git(bare, "cat-file", "blob", f"{tree.head().commit.sha}:README") == "x"
+
+
+def test_what_ssh_warns_of_is_not_the_reason():
+    said = (
+        "Warning: Permanently added '10.0.0.7' (ED25519) to the list of known hosts.\n"
+        "git@10.0.0.7: Permission denied (publickey).\nfatal: Could not read from remote repository.\n"
+    )
+    assert what_was_said(said) == "git@10.0.0.7: Permission denied (publickey)"
 
 
 def test_a_push_that_fails_says_why(repository, tmp_path):
