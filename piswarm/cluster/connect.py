@@ -6,8 +6,8 @@ import io
 import shlex
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
+from piswarm.cluster.shell import Result, failed, shortened, still_running, too_slow
 from piswarm.errors import ConnectError, LoginError
 from piswarm.secret import Secret
 
@@ -36,21 +37,6 @@ _POLL_S = 0.005
 _CUT_OFF = -1  # paramiko's exit code of a command whose channel ended without one
 _CLOSED = "the node closed the channel"
 _known_hosts_lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command on a node gave.
-
-    Attributes:
-        stdout: its standard output.
-        stderr: its standard error.
-        exit_code: its exit code.
-    """
-
-    stdout: str
-    stderr: str
-    exit_code: int
 
 
 @dataclass(frozen=True)
@@ -170,17 +156,11 @@ class Connection:
             else:
                 result = self._run_on_channel(command, stdin or "", timeout_s)
         except (CommandTimedOut, TimeoutError) as error:
-            raise ConnectError(
-                f"{self.node}: '{_short(command)}' gave no result within {timeout_s:.0f} s.",
-                "The node may be overloaded or its disk slow; try again, or look at it with 'ssh'.",
-            ) from error
+            raise too_slow(self.node, command, timeout_s) from error
         except (SSHException, OSError, EOFError) as error:
             raise self._broke(command, error) from error
         if check and result.exit_code != 0:
-            raise ConnectError(
-                f"{self.node}: '{_short(command)}' failed with exit code {result.exit_code}: "
-                f"{_tail(result.stderr or result.stdout)}"
-            )
+            raise failed(self.node, command, result)
         return result
 
     def stream(self, command: str, on_line: Callable[[str], None], *, timeout_s: float) -> int:
@@ -203,9 +183,7 @@ class Connection:
                 command, warn=True, in_stream=False, out_stream=lines, err_stream=lines, timeout=timeout_s
             )
         except CommandTimedOut as error:
-            raise ConnectError(
-                f"{self.node}: '{_short(command)}' was still running after {timeout_s:.0f} s."
-            ) from error
+            raise still_running(self.node, command, timeout_s) from error
         except (SSHException, OSError, EOFError) as error:
             raise self._broke(command, error) from error
         finally:
@@ -213,6 +191,26 @@ class Connection:
         if result.exited == _CUT_OFF:
             raise self._broke(command, SSHException(_CLOSED))
         return int(result.exited)
+
+    @contextmanager
+    def held(self, command: str, *, timeout_s: float) -> Iterator[HeldChannel]:
+        """Run a shell command during the `with` block, on a channel that is closed at the end.
+
+        Args:
+            command: the command line, as for `run`.
+            timeout_s: seconds to wait for each line.
+
+        Raises:
+            ConnectError: the connection broke, or a line did not come in time.
+        """
+        try:
+            channel = self._open_fabric().transport.open_session(timeout=timeout_s)
+            channel.settimeout(timeout_s)
+            channel.exec_command(command)
+        except (SSHException, OSError, EOFError) as error:
+            raise self._broke(command, error) from error
+        with closing(channel):
+            yield HeldChannel(self.node, command, channel)
 
     def put(self, content: bytes, path: str, mode: int) -> None:
         """Write a file on the node, atomically.
@@ -256,6 +254,11 @@ class Connection:
                 f"{self.node}: {path} could not be written: {_reason(error)}.",
                 f"Check the free space and the rights of user '{self.login.user}' there.",
             ) from error
+
+    def git_address(self, path: str) -> str:
+        """Return the address under which git reaches the repository at `path` on the node."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"ssh://{self.login.user}@{host}{path}"
 
     def ssh_command(self) -> list[str]:
         """Return the words of an `ssh` command with the same key and pinned host keys, for git and people."""
@@ -341,9 +344,47 @@ class Connection:
     def _broke(self, command: str, error: BaseException) -> ConnectError:
         self.close()
         return ConnectError(
-            f"{self.node}: the SSH connection broke during '{_short(command)}': {_reason(error)}.",
+            f"{self.node}: the SSH connection broke during '{shortened(command)}': {_reason(error)}.",
             "Check the node's power and network, then run the same command again.",
         )
+
+
+class HeldChannel:
+    """A command on a channel of its own, which ends with the channel.
+
+    Args:
+        node: name of the node, for messages.
+        command: the command line, for messages.
+        channel: the channel; its time-out bounds each line.
+    """
+
+    def __init__(self, node: str, command: str, channel: paramiko.Channel) -> None:
+        self._node = node
+        self._command = command
+        self._channel = channel
+        self._output = channel.makefile("rb")
+
+    def read_line(self) -> str:
+        """Return the next line that it prints, without its end; empty when it has ended.
+
+        Raises:
+            ConnectError: none came in time.
+        """
+        return self._within_time(self._output.readline).rstrip("\n")
+
+    def read_errors(self) -> str:
+        """Return all that it wrote to its standard error.
+
+        Raises:
+            ConnectError: it goes on writing.
+        """
+        return self._within_time(self._channel.makefile_stderr("rb").read)
+
+    def _within_time(self, read: Callable[[], bytes]) -> str:
+        try:
+            return read().decode(errors="replace")
+        except TimeoutError as error:
+            raise too_slow(self._node, self._command, self._channel.gettimeout() or 0) from error
 
 
 def connect(cluster: Cluster, node: NodeRecord, sudo_password: Secret | None = None) -> Connection:
@@ -395,15 +436,6 @@ class _LineSink(io.TextIOBase):
 def quote(*words: object) -> str:
     """Return `words` as one shell command line."""
     return shlex.join(str(word) for word in words)
-
-
-def _short(command: str) -> str:
-    line = " ".join(command.split())
-    return line if len(line) <= 80 else f"{line[:77]}..."
-
-
-def _tail(text: str, lines: int = 3) -> str:
-    return " / ".join(line.strip() for line in text.strip().splitlines()[-lines:]) or "no output"
 
 
 def _reason(error: BaseException) -> str:

@@ -8,17 +8,15 @@ and no second login is needed. The login user must be in the group `docker`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import docker
 import paramiko
-import requests
-from docker.errors import APIError, DockerException
 from docker.transport.basehttpadapter import BaseHTTPAdapter
 from docker.transport.sshconn import SSHConnectionPool
 
 from piswarm.cluster.connect import Connection
-from piswarm.errors import SwarmError
+from piswarm.cluster.engine_errors import explained
 from piswarm.secret import Secret
 
 ENGINE_TIMEOUT_S = 60
@@ -74,24 +72,9 @@ def engine_of(connection: Connection) -> Iterator[Engine]:
     Raises:
         SwarmError: the engine does not answer, or refuses what is asked of it in the `with` block.
     """
-    engine: Engine | None = None
-    try:
-        engine = Engine(connection)
+    hint = f"See 'systemctl status docker' there; user '{connection.login.user}' must be in group docker."
+    with explained(connection.node, hint, paramiko.SSHException), closing(Engine(connection)) as engine:
         yield engine
-    except APIError as error:
-        raise SwarmError(f"{connection.node}: Docker refused: {_explanation(error)}.") from error
-    except (DockerException, requests.RequestException, paramiko.SSHException, OSError) as error:
-        raise SwarmError(
-            f"{connection.node}: the Docker engine does not answer ({error}).",
-            f"See 'systemctl status docker' there; user '{connection.login.user}' must be in group docker.",
-        ) from error
-    finally:
-        if engine is not None:
-            engine.close()
-
-
-def _explanation(error: APIError) -> str:
-    return str(error.explanation or error).strip().rstrip(".")
 
 
 def _as_numbers(version: str) -> tuple[int, ...]:

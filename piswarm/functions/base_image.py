@@ -13,18 +13,16 @@ from piswarm.functions.build import docker_build, push, run_build
 from piswarm.functions.templates import Template
 
 if TYPE_CHECKING:
-    from piswarm.cluster.connect import Connection
+    from piswarm.cluster.shell import Shell
 
 _TIMEOUT_S = 60.0
 
 
-def base_image(
-    connection: Connection, template: Template, platform: str, on_line: Callable[[str], None]
-) -> str:
+def base_image(shell: Shell, template: Template, platform: str, on_line: Callable[[str], None]) -> str:
     """Return the image that functions in a language start from; make it when it is needed for the first time.
 
     Args:
-        connection: the node to build on.
+        shell: the node to build on.
         template: the language.
         platform: what the image is for, in Docker's words.
         on_line: is called with each line that tells of its making.
@@ -33,25 +31,25 @@ def base_image(
         BuildError: it could not be made, or the cluster lacks what it is made from.
     """
     if not template.starts_from:
-        return _newest(connection, template.image)
-    below = _newest(connection, template.starts_from)
+        return _newest(shell, template.image)
+    below = _newest(shell, template.starts_from)
     reference = f"{REGISTRY}/piswarm/{template.image}:{_digest(template, below)}"
-    if not _is_present(connection, reference):
+    if not _is_present(shell, reference):
         on_line(f"the image that {template.name} functions start from is made, for the first time")
-        _make(connection, template, reference, below, platform, on_line)
+        _make(shell, template, reference, below, platform, on_line)
     return reference
 
 
-def _newest(connection: Connection, name: str) -> str:
+def _newest(shell: Shell, name: str) -> str:
     """Return the newest of the cluster's images called `name` that this node has built."""
     command = (
         f"docker image ls --filter {shlex.quote(f'reference={REGISTRY}/piswarm/{name}')}"
         " --format '{{.Repository}}:{{.Tag}}'"
     )
-    images = connection.run(command, timeout_s=_TIMEOUT_S).stdout.split()
+    images = shell.run(command, timeout_s=_TIMEOUT_S).stdout.split()
     if not images:
         raise BuildError(
-            f"{connection.node} does not have the image piswarm/{name}, which functions start from.",
+            f"{shell.node} does not have the image piswarm/{name}, which functions start from.",
             "Run 'piswarm init' again: it builds it.",
         )
     return images[0]
@@ -64,13 +62,13 @@ def _digest(template: Template, below: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _is_present(connection: Connection, reference: str) -> bool:
+def _is_present(shell: Shell, reference: str) -> bool:
     command = shlex.join(["docker", "image", "inspect", "--format", "{{.Id}}", reference])
-    return connection.run(command, timeout_s=_TIMEOUT_S, check=False).exit_code == 0
+    return shell.run(command, timeout_s=_TIMEOUT_S, check=False).exit_code == 0
 
 
 def _make(
-    connection: Connection,
+    shell: Shell,
     template: Template,
     reference: str,
     below: str,
@@ -78,12 +76,12 @@ def _make(
     on_line: Callable[[str], None],
 ) -> None:
     context = f"{STATE_DIR}/build/{template.image}-image"
-    connection.run(shlex.join(["mkdir", "-p", context]), timeout_s=_TIMEOUT_S)
+    shell.run(shlex.join(["mkdir", "-p", context]), timeout_s=_TIMEOUT_S)
     try:
         for name, content in template.image_files().items():
-            connection.put(content, f"{context}/{name}", 0o644)
+            shell.put(content, f"{context}/{name}", 0o644)
         command = docker_build(reference, platform, {"BASE": below}, [], context)
-        run_build(connection, f"the {template.name} image", command, on_line)
-        push(connection, reference)
+        run_build(shell, f"the {template.name} image", command, on_line)
+        push(shell, reference)
     finally:
-        connection.run(shlex.join(["rm", "-rf", context]), timeout_s=_TIMEOUT_S, check=False)
+        shell.run(shlex.join(["rm", "-rf", context]), timeout_s=_TIMEOUT_S, check=False)

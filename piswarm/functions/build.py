@@ -1,6 +1,6 @@
 """Building a function's image on a node, from a commit in the node's own bare repository.
 
-Everything runs over one SSH connection: the commit is unpacked into a folder of its own, BuildKit makes the
+Everything runs in the node's shell: the commit is unpacked into a folder of its own, BuildKit makes the
 image from the language's Dockerfile, the cluster's registry gets it, and the folder is removed.
 """
 
@@ -19,7 +19,7 @@ from piswarm.errors import BuildError
 from piswarm.functions.source import DISK_HINT
 
 if TYPE_CHECKING:
-    from piswarm.cluster.connect import Connection
+    from piswarm.cluster.shell import Shell
 
 BUILD_TIMEOUT_S = 1800.0
 PUSH_TIMEOUT_S = 600.0
@@ -94,11 +94,11 @@ class BuildRequest:
     timeout_s: float = BUILD_TIMEOUT_S
 
 
-def build(connection: Connection, request: BuildRequest, on_line: Callable[[str], None]) -> str:
+def build(shell: Shell, request: BuildRequest, on_line: Callable[[str], None]) -> str:
     """Build an image and give it to the cluster's registry.
 
     Args:
-        connection: the node to build on.
+        shell: the node to build on.
         request: what to build.
         on_line: is called with each line that tells of the build.
 
@@ -109,14 +109,14 @@ def build(connection: Connection, request: BuildRequest, on_line: Callable[[str]
         BuildError: it could not be built or pushed; the message says why.
     """
     reference = f"{REGISTRY}/functions/{request.function}:{request.commit[:12]}"
-    with _unpacked(connection, request) as folder:
+    with _unpacked(shell, request) as folder:
         command = build_command(request, folder, reference)
-        run_build(connection, request.function, command, on_line, timeout_s=request.timeout_s)
-    return f"{reference}@{push(connection, reference)}"
+        run_build(shell, request.function, command, on_line, timeout_s=request.timeout_s)
+    return f"{reference}@{push(shell, reference)}"
 
 
 @contextmanager
-def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
+def _unpacked(shell: Shell, request: BuildRequest) -> Iterator[str]:
     """Unpack the commit's folder into a new folder of the node, and remove that at the end."""
     inside = "" if request.folder == "." else request.folder
     tree = shlex.quote(f"{request.commit}:{inside}")
@@ -127,22 +127,22 @@ def _unpacked(connection: Connection, request: BuildRequest) -> Iterator[str]:
         f"git --git-dir {request.repository} archive --format=tar --output $work/source.tar {tree}; "
         "tar -xf $work/source.tar -C $work/source; rm $work/source.tar; echo $work"
     )
-    result = connection.run(command, timeout_s=_UNPACK_TIMEOUT_S, check=False)
+    result = shell.run(command, timeout_s=_UNPACK_TIMEOUT_S, check=False)
     if result.exit_code != 0:
         reason = _last_line(result.stderr)
         hint = DISK_HINT if "No space left on device" in reason else ""
-        raise BuildError(f"{connection.node}: the commit could not be unpacked: {reason}.", hint)
+        raise BuildError(f"{shell.node}: the commit could not be unpacked: {reason}.", hint)
     work = result.stdout.strip()
     try:
         if request.dockerfile:
-            connection.put(request.dockerfile.encode(), f"{work}/Dockerfile", 0o600)
+            shell.put(request.dockerfile.encode(), f"{work}/Dockerfile", 0o600)
         yield work
     finally:
-        connection.run(f"rm -rf {shlex.quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
+        shell.run(f"rm -rf {shlex.quote(work)}", timeout_s=_COMMAND_TIMEOUT_S, check=False)
 
 
 def run_build(
-    connection: Connection,
+    shell: Shell,
     what: str,
     command: str,
     on_line: Callable[[str], None],
@@ -152,7 +152,7 @@ def run_build(
     """Run a build on a node, its output live.
 
     Args:
-        connection: the node.
+        shell: the node.
         what: what is built, for messages.
         command: the command line.
         on_line: is called with each line that tells of the build.
@@ -169,16 +169,16 @@ def run_build(
         if told:
             on_line(told)
 
-    exit_code = connection.stream(command, keep, timeout_s=timeout_s + _COMMAND_TIMEOUT_S)
+    exit_code = shell.stream(command, keep, timeout_s=timeout_s + _COMMAND_TIMEOUT_S)
     if exit_code == _TIME_IS_UP:
         raise BuildError(
-            f"{connection.node}: the build of {what} took longer than {timeout_s:.0f} s and was ended.",
+            f"{shell.node}: the build of {what} took longer than {timeout_s:.0f} s and was ended.",
             "If it needs more, give it more: piswarm deploy --build-timeout SECONDS",
         )
     if exit_code != 0:
         reason = explain(lines)
         hint = next((hint for word, hint in _HINTS.items() if word in reason), "")
-        raise BuildError(f"{what} could not be built on {connection.node}: {reason}.", hint)
+        raise BuildError(f"{what} could not be built on {shell.node}: {reason}.", hint)
 
 
 def build_command(request: BuildRequest, folder: str, reference: str) -> str:
@@ -244,35 +244,35 @@ def explain(lines: Iterable[str]) -> str:
     return _last_line("\n".join(errors or kept)).removeprefix("ERROR: ")
 
 
-def push(connection: Connection, reference: str) -> str:
+def push(shell: Shell, reference: str) -> str:
     """Push an image from a node to the cluster's registry and return its digest.
 
     Raises:
         BuildError: the registry does not take it.
     """
-    result = connection.run(f"{_DOCKER} push {shlex.quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
+    result = shell.run(f"{_DOCKER} push {shlex.quote(reference)}", timeout_s=PUSH_TIMEOUT_S, check=False)
     if result.exit_code != 0:
         raise BuildError(
-            f"{connection.node}: {reference} could not be given to the registry: "
+            f"{shell.node}: {reference} could not be given to the registry: "
             f"{_last_line(result.stderr or result.stdout)}.",
             "See how the registry is: piswarm status",
         )
     match = _DIGEST.search(result.stdout)
-    return match[1] if match else _known_digest(connection, reference)
+    return match[1] if match else _known_digest(shell, reference)
 
 
-def _known_digest(connection: Connection, reference: str) -> str:
+def _known_digest(shell: Shell, reference: str) -> str:
     """Return the digest that the engine knows; engines with containerd's image store do not print it."""
     command = shlex.join(
         ["docker", "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", reference]
     )
     repository = reference.rpartition(":")[0]
-    for known in connection.run(command, timeout_s=_COMMAND_TIMEOUT_S).stdout.split():
+    for known in shell.run(command, timeout_s=_COMMAND_TIMEOUT_S).stdout.split():
         name, _, digest = known.partition("@")
         if name == repository:
             return digest
     raise BuildError(
-        f"{connection.node}: {reference} was pushed, but the engine knows no digest of it.",
+        f"{shell.node}: {reference} was pushed, but the engine knows no digest of it.",
         "See the registry's log: docker service logs piswarm_registry",
     )
 

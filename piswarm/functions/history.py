@@ -11,11 +11,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
 
-from piswarm.cluster.engine import Engine
+if TYPE_CHECKING:
+    from piswarm.cluster.engine import Engine
 
 KEPT = 10
 _LABEL = "piswarm.history"

@@ -1,13 +1,12 @@
 """One at a time, whoever starts it and from wherever: a deploy of a function, a build on a node.
 
-The lock is flock(1) on the manager. It is held by a process at the other end of an SSH channel, so it ends
-with the channel: nothing is left behind by a computer that goes away.
+The lock is flock(1) on the manager. It is held by a process whose standard input comes from whoever holds it,
+so it ends with them: nothing is left behind by a computer that goes away.
 """
 
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,10 +16,9 @@ from piswarm.errors import DeployError
 from piswarm.functions.spec import check_name
 
 if TYPE_CHECKING:
-    import paramiko
+    from piswarm.cluster.shell import Held, Shell
 
-    from piswarm.cluster.connect import Connection
-
+_PATIENCE_S = 30.0
 _HELD, _TAKEN = "held by ", "taken"
 _SCRIPT = """
 set -eu
@@ -43,12 +41,12 @@ def deploys_of(function: str) -> str:
 
 @contextmanager
 def exclusive(
-    connection: Connection, lock: str, who: str, *, timeout_s: float, on_wait: Callable[[str], None]
+    shell: Shell, lock: str, who: str, *, timeout_s: float, on_wait: Callable[[str], None]
 ) -> Iterator[bool]:
     """Hold a lock during the `with` block.
 
     Args:
-        connection: the node that keeps the lock.
+        shell: the node that keeps the lock.
         lock: its name.
         who: is shown to those who wait.
         timeout_s: seconds to wait for others.
@@ -59,32 +57,24 @@ def exclusive(
 
     Raises:
         DeployError: the others did not end in time.
+        ConnectError: the node was lost.
     """
-    channel = connection.client.get_transport().open_session()  # type: ignore[union-attr]
-    with channel:
-        channel.settimeout(timeout_s + 30)
-        words = ("sh", "-c", _SCRIPT, "lock", f"{STATE_DIR}/lock", lock, who, f"{timeout_s:.0f}")
-        channel.exec_command(shlex.join(words))
-        waited = _wait(channel, connection.node, timeout_s, on_wait)
-        yield waited
+    words = ("sh", "-c", _SCRIPT, "lock", f"{STATE_DIR}/lock", lock, who, f"{timeout_s:.0f}")
+    with shell.held(shlex.join(words), timeout_s=timeout_s + _PATIENCE_S) as process:
+        yield _wait(process, shell.node, timeout_s, on_wait)
 
 
-def _wait(channel: paramiko.Channel, node: str, timeout_s: float, on_wait: Callable[[str], None]) -> bool:
-    answers = channel.makefile("r")
-    began = time.monotonic()
-    line = str(answers.readline()).strip()
-    holder = ""
+def _wait(process: Held, node: str, timeout_s: float, on_wait: Callable[[str], None]) -> bool:
+    line, holder = process.read_line(), ""
     if line.startswith(_HELD):
         holder = line.removeprefix(_HELD) or "somebody"
         on_wait(holder)
-        line = str(answers.readline()).strip()
+        line = process.read_line()
     if line == _TAKEN:
         return bool(holder)
     if holder:
         raise DeployError(
             f"{node} is busy for {holder}, who did not end within {timeout_s:.0f} s.", "Try again later."
         )
-    said = channel.makefile_stderr("r").read()
-    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-    reason = " ".join(text.split()) or f"no answer after {time.monotonic() - began:.0f} s"
+    reason = " ".join(process.read_errors().split()) or "no answer"
     raise DeployError(f"{node}: the lock could not be taken: {reason}.")

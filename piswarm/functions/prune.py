@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from docker.errors import APIError
 
-from piswarm.cluster.engine import Engine
 from piswarm.cluster.inventory import REGISTRY
+
+if TYPE_CHECKING:
+    from piswarm.cluster.engine import Engine
 
 _GONE, _IN_USE = 404, 409
 

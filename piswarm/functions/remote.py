@@ -22,7 +22,7 @@ from piswarm.functions.source import (
 from piswarm.functions.spec import check_name
 
 if TYPE_CHECKING:
-    from piswarm.cluster.connect import Connection
+    from piswarm.cluster.shell import Shell
 
 FETCH_TIMEOUT_S = 900.0
 _TIMEOUT_S = 60.0
@@ -41,7 +41,7 @@ class ManagerRepository:
     """A function's bare repository on a manager.
 
     Args:
-        connection: the manager.
+        shell: the manager.
         function: the function's name.
         state_dir: folder of piswarm's state on the manager.
         largest_bytes: what the files of a commit may make, packed.
@@ -49,14 +49,14 @@ class ManagerRepository:
 
     def __init__(
         self,
-        connection: Connection,
+        shell: Shell,
         function: str,
         state_dir: str = STATE_DIR,
         largest_bytes: int = LARGEST_COMMIT_BYTES,
     ) -> None:
         check_name(function)
         self._largest_bytes = largest_bytes
-        self.connection = connection
+        self.shell = shell
         self._function = function
         self._folder = f"{state_dir}/git"
         self.path = f"{self._folder}/{function}.git"
@@ -64,9 +64,7 @@ class ManagerRepository:
     @property
     def address(self) -> str:
         """Return the address to push to."""
-        node = self.connection.address
-        host = f"[{node}]" if ":" in node else node
-        return f"ssh://{self.connection.login.user}@{host}{self.path}"
+        return self.shell.git_address(self.path)
 
     def prepare(self) -> None:
         """Make the repository where there is none.
@@ -80,14 +78,12 @@ class ManagerRepository:
             f"git --git-dir {self.path} config receive.shallowUpdate true && "
             f"git --git-dir {self.path} config receive.maxInputSize {self._largest_bytes}"
         )
-        result = self.connection.run(command, timeout_s=_TIMEOUT_S, check=False)
+        result = self.shell.run(command, timeout_s=_TIMEOUT_S, check=False)
         if result.exit_code == _NO_GIT:
-            raise BuildError(
-                f"{self.connection.node} has no git.", "Run 'piswarm init' again: it installs it."
-            )
+            raise BuildError(f"{self.shell.node} has no git.", "Run 'piswarm init' again: it installs it.")
         if result.exit_code != 0:
             raise BuildError(
-                f"{self.connection.node}: {self.path} could not be made: {what_was_said(result.stderr)}.",
+                f"{self.shell.node}: {self.path} could not be made: {what_was_said(result.stderr)}.",
                 "Check the free disk space there.",
             )
 
@@ -131,7 +127,7 @@ class ManagerRepository:
         """Return the public key with which the manager reads private repositories; make it at first."""
         key, comment = self._key(), shlex.quote(f"piswarm {self._function}")
         command = f"test -f {key} || ssh-keygen -q -t ed25519 -N '' -C {comment} -f {key}; cat {key}.pub"
-        return self.connection.run(command, timeout_s=_TIMEOUT_S).stdout.strip()
+        return self.shell.run(command, timeout_s=_TIMEOUT_S).stdout.strip()
 
     def _key(self) -> str:
         return f"{self._folder}/{self._function}.key"
@@ -161,7 +157,7 @@ class ManagerRepository:
         command = shlex.join(["env", *words])
         if largest_bytes:  # in blocks of 512 bytes; without the signal, git says what is wrong
             command = f"trap '' XFSZ; ulimit -f {largest_bytes // 512}; {command}"
-        result = self.connection.run(command, timeout_s=timeout_s, check=False)
+        result = self.shell.run(command, timeout_s=timeout_s, check=False)
         if result.exit_code != 0:
             raise GitError(what_was_said(result.stderr) or f"exit code {result.exit_code}")
         return result.stdout
@@ -174,7 +170,7 @@ class ManagerRepository:
             )
         if any(fault in reason for fault in _LOGIN_FAULTS):
             return BuildError(
-                f"{self.connection.node} may not read {url}: {reason}.",
+                f"{self.shell.node} may not read {url}: {reason}.",
                 "For a private repository, use its SSH address and give it this deploy key (reading is enough):\n"
                 f"  {self.deploy_key()}",
             )
@@ -182,6 +178,6 @@ class ManagerRepository:
             return too_large(f"{url}{f' at {ref}' if ref else ''}", self._largest_bytes)
         if "No space left on device" in reason:
             return BuildError(
-                f"{self.connection.node} could not fetch {url}: the manager's disk is full.", DISK_HINT
+                f"{self.shell.node} could not fetch {url}: the manager's disk is full.", DISK_HINT
             )
-        return BuildError(f"{self.connection.node} could not fetch {url}: {reason}.")
+        return BuildError(f"{self.shell.node} could not fetch {url}: {reason}.")

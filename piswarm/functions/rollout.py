@@ -13,8 +13,8 @@ from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.version import COMMIT, FINGERPRINT, annotation, previous_deployment
 
 if TYPE_CHECKING:
-    from piswarm.cluster.connect import Connection
     from piswarm.cluster.engine import Engine
+    from piswarm.cluster.shell import Shell
 
 _LABEL = f"com.openfaas.annotations.{FINGERPRINT}"
 _BROKEN = frozenset({"failed", "rejected"})
@@ -89,7 +89,7 @@ def judge(
 
 def put_live(
     engine: Engine,
-    connection: Connection,
+    shell: Shell,
     gateway: GatewayClient,
     wanted: Mapping[str, Any],
     running: Mapping[str, Any] | None,
@@ -101,7 +101,7 @@ def put_live(
 
     Args:
         engine: a manager's engine.
-        connection: the same manager.
+        shell: the same manager.
         gateway: the gateway that is to reach the function.
         wanted: the body that deploys the version.
         running: what the gateway says of the version before; None when there is none.
@@ -118,7 +118,7 @@ def put_live(
         rollout = _watch(engine, wanted, timeout_s, on_progress)
         if not rollout.is_live:
             fault = rollout.fault or f"after {timeout_s:.0f} s {rollout.text}"
-            raise DeployError(f"The new version of {name} does not work: {fault}.", _log(connection, rollout))
+            raise DeployError(f"The new version of {name} does not work: {fault}.", _log(shell, rollout))
         _wait_for_answer(gateway, name, fingerprint, rollout.replicas)
     except DeployError as error:
         raise _taken_back(gateway, name, running, error) from error
@@ -183,12 +183,12 @@ def _taken_back(
     return DeployError(f"{error.message} The version before ({version}) still runs.", error.hint)
 
 
-def _log(connection: Connection, rollout: Rollout) -> str:
+def _log(shell: Shell, rollout: Rollout) -> str:
     """Return the last lines that the broken task wrote."""
     if not rollout.broken_task:
         return ""
     command = f"docker service logs --raw --tail {_LOG_LINES} {shlex.quote(rollout.broken_task)} 2>&1"
-    result = connection.run(command, timeout_s=_LOG_TIMEOUT_S, check=False)
+    result = shell.run(command, timeout_s=_LOG_TIMEOUT_S, check=False)
     text = result.stdout.strip()
     return f"The last lines of its log:\n{text}" if result.exit_code == 0 and text else ""
 

@@ -9,7 +9,7 @@ import getpass
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from piswarm.functions.version import AUTHOR, COMMIT, SUBJECT
 
 if TYPE_CHECKING:
     from piswarm.cluster.connect import Connection
+    from piswarm.cluster.engine import Engine
+    from piswarm.cluster.shell import Shell
     from piswarm.functions.history import Entry
 
 LOCK_TIMEOUT_S = 1800.0
@@ -48,31 +50,54 @@ class Deployed:
     number: int = 0
 
 
+def _me() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
 @dataclass
 class Site:
-    """A cluster at work.
+    """A cluster at work, its manager reached over SSH.
 
     Attributes:
         cluster: the cluster.
         console: is told what happens.
         gateway: the cluster's gateway.
+        who: who works, for those who wait and for the history.
     """
 
     cluster: Cluster
     console: Console
     gateway: GatewayClient
+    who: str = field(default_factory=_me)
+
+    @property
+    def manager(self) -> Shell:
+        """Return the shell of the node that builds."""
+        return self._connection
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Give the manager's engine.
+
+        Raises:
+            SwarmError: it does not answer, or refuses what is asked of it in the `with` block.
+        """
+        from piswarm.cluster.engine import engine_of  # noqa: PLC0415
+
+        with engine_of(self._connection) as engine:
+            yield engine
 
     @cached_property
-    def manager(self) -> Connection:
-        """Return the connection to the node that builds; it opens itself when it is first used."""
+    def _connection(self) -> Connection:
+        """Return the connection to the manager; it opens itself when it is first used."""
         from piswarm.cluster.connect import connect  # noqa: PLC0415
 
         return connect(self.cluster, self.cluster.manager)
 
     def close(self) -> None:
         """Close the connection to the manager, if there is one."""
-        if "manager" in self.__dict__:
-            self.manager.close()
+        if "_connection" in self.__dict__:
+            self._connection.close()
 
     def url(self, function: str) -> str:
         """Return where a function answers."""
@@ -86,7 +111,7 @@ class Site:
             DeployError: the others did not end in time.
         """
         with exclusive(
-            self.manager, deploys_of(function), _me(), timeout_s=LOCK_TIMEOUT_S,
+            self.manager, deploys_of(function), self.who, timeout_s=LOCK_TIMEOUT_S,
             on_wait=lambda holder: self.console.note(f"{holder} deploys {function} at the moment; waiting"),
         ) as somebody_else_did:  # fmt: skip
             yield somebody_else_did
@@ -99,7 +124,7 @@ class Site:
             DeployError: the others did not end in time.
         """
         with exclusive(
-            self.manager, BUILDS, f"{what}, by {_me()}", timeout_s=LOCK_TIMEOUT_S,
+            self.manager, BUILDS, f"{what}, by {self.who}", timeout_s=LOCK_TIMEOUT_S,
             on_wait=lambda holder: self.console.progress(f"waiting for the build of {holder}"),
         ):  # fmt: skip
             yield
@@ -119,28 +144,26 @@ class Site:
             GatewayError: the gateway refuses it.
             DeployError: it does not work; the version before still runs.
         """
-        from piswarm.cluster.engine import engine_of  # noqa: PLC0415
         from piswarm.functions import history  # noqa: PLC0415
         from piswarm.functions.prune import prune_images  # noqa: PLC0415
         from piswarm.functions.rollout import put_live  # noqa: PLC0415
 
         name = str(wanted["service"])
-        with engine_of(self.manager) as engine:
+        with self.engine() as engine:
             with self.console.step(f"Put {name} live"):
                 put_live(
                     engine, self.manager, self.gateway, wanted, running,
                     timeout_s=timeout_s, on_progress=self.console.progress,
                 )  # fmt: skip
-            entry = history.record(engine, name, _entry(wanted, note))
+            entry = history.record(engine, name, _entry(wanted, self.who, note))
             prune_images(engine, name, [kept.image for kept in history.entries(engine, name)])
         return Deployed(name, self.url(name), entry.commit, entry.image, True, entry.number)
 
     def history(self, function: str) -> list[Entry]:
         """Return the kept versions of a function, the newest first."""
-        from piswarm.cluster.engine import engine_of  # noqa: PLC0415
         from piswarm.functions import history  # noqa: PLC0415
 
-        with engine_of(self.manager) as engine:
+        with self.engine() as engine:
             return history.entries(engine, function)
 
 
@@ -152,7 +175,7 @@ def open_site(cluster: Cluster, console: Console) -> Iterator[Site]:
         yield site
 
 
-def _entry(wanted: Mapping[str, Any], note: str) -> Entry:
+def _entry(wanted: Mapping[str, Any], who: str, note: str) -> Entry:
     from piswarm.functions.history import Entry  # noqa: PLC0415
 
     annotations = wanted["annotations"]
@@ -162,12 +185,8 @@ def _entry(wanted: Mapping[str, Any], note: str) -> Entry:
         subject=annotations[SUBJECT],
         author=annotations[AUTHOR],
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=_me(),
+        by=who,
         image=wanted["image"],
         note=note,
         deployment=wanted,
     )
-
-
-def _me() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from piswarm.cluster.connect import Result
+from piswarm.deployer.local import LocalShell
 from piswarm.errors import BuildError, SpecError
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.source import find_work_tree
@@ -15,18 +15,6 @@ from piswarm.functions.version import find_stack_file_in, read_version
 from tests.service.ports import free_port, wait_until_open
 
 MEBIBYTE = 2**20
-
-
-class LocalShell:
-    """A connection to a node that is this computer."""
-
-    node, address = "pi1", "127.0.0.1"
-
-    def run(self, command, *, timeout_s, check=True, **_):
-        ended = subprocess.run(
-            ["sh", "-c", command], capture_output=True, text=True, timeout=timeout_s, check=check
-        )
-        return Result(ended.stdout, ended.stderr, ended.returncode)
 
 
 def git(folder, *arguments):
@@ -54,7 +42,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def repository(tmp_path):
-    return ManagerRepository(LocalShell(), "hello", str(tmp_path / "state"))
+    return ManagerRepository(LocalShell("pi1"), "hello", str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -91,7 +79,7 @@ def test_a_pushed_commit_can_be_unpacked_there(project, repository):
     repository.prepare()
     repository.prepare()
     work_tree = find_work_tree(project)
-    work_tree.push(work_tree.head().commit, repository.path, ["ssh"])
+    work_tree.push(work_tree.head().commit, repository.address, repository.shell.ssh_command())
     names = git(repository.path, "ls-tree", "-r", "--name-only", work_tree.head().commit.sha)
     assert "functions/hello/handler.py" in names.splitlines()
 
@@ -119,7 +107,7 @@ def test_a_repository_with_large_files_is_told(project, server, tmp_path):
     (project / "film.mp4").write_bytes(os.urandom(2 * MEBIBYTE))
     git(project, "add", ".")
     git(project, "commit", "--quiet", "-m", "A film")
-    repository = ManagerRepository(LocalShell(), "hello", str(tmp_path / "state"), largest_bytes=MEBIBYTE)
+    repository = ManagerRepository(LocalShell("pi1"), "hello", str(tmp_path / "state"), largest_bytes=MEBIBYTE)
     repository.prepare()
     work_tree = find_work_tree(project)
     with pytest.raises(SpecError) as pushed:
@@ -129,11 +117,6 @@ def test_a_repository_with_large_files_is_told(project, server, tmp_path):
         repository.fetch(server, "main")
     assert "at main is too large: its files, packed, are more than 1 MiB" in fetched.value.message
     assert repository.fetch(server, "v1").commit.subject == "First"
-
-
-def test_the_address_for_pushing_names_user_node_and_path(repository):
-    repository.connection.login = type("Login", (), {"user": "pi"})
-    assert repository.address == f"ssh://pi@127.0.0.1{repository.path}"
 
 
 @pytest.mark.parametrize("ref", ["", "main", "v1"])

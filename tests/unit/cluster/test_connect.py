@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from piswarm.cluster.connect import Connection, Login, quote
 from piswarm.secret import Secret
 
@@ -30,3 +32,11 @@ def test_the_ssh_command_holds_no_password():
 def test_what_comes_from_users_stays_one_word():
     assert quote("rm", "-f", "a b; reboot") == "rm -f 'a b; reboot'"
     assert quote("sleep", 3) == "sleep 3"
+
+
+@pytest.mark.parametrize(("address", "host"), [("192.168.1.11", "192.168.1.11"), ("fd00::11", "[fd00::11]")])
+def test_the_address_for_git_names_user_node_and_path(address, host):
+    connection = Connection("pi1", address, Login("pi", Path("known_hosts")))
+    assert connection.git_address("/var/lib/piswarm/git/hello.git") == (
+        f"ssh://pi@{host}/var/lib/piswarm/git/hello.git"
+    )

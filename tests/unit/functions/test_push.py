@@ -2,7 +2,7 @@
 
 import pytest
 
-from piswarm.cluster.connect import Result
+from piswarm.cluster.shell import Result
 from piswarm.errors import BuildError
 from piswarm.functions.build import push
 
