@@ -135,7 +135,8 @@ class ManagerRepository:
     def _ssh(self) -> dict[str, str]:
         words = [
             "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "IdentitiesOnly=yes",
-            "-o", f"UserKnownHostsFile={self._folder}/known_hosts", "-o", "ConnectTimeout=20", "-i", self._key(),
+            "-o", f"UserKnownHostsFile={self._folder}/known_hosts", "-o", "ConnectTimeout=20",
+            "-o", "LogLevel=ERROR", "-o", f"IdentityFile={self._key()}",
         ]  # fmt: skip
         return {"GIT_SSH_COMMAND": shlex.join(words)}
 
