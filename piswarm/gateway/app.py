@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from piswarm.errors import PiswarmError
 from piswarm.gateway.api.about import AboutApi
 from piswarm.gateway.api.functions import FunctionsApi
+from piswarm.gateway.api.hooks import HooksApi
 from piswarm.gateway.api.logs import HEARTBEAT_S, LogsApi
 from piswarm.gateway.api.metrics import MetricsApi
 from piswarm.gateway.api.nodes import NodesApi
@@ -69,6 +70,7 @@ def create_app(
             SecretsApi(swarm.secrets),
             LogsApi(swarm.logs, heartbeat_s),
             NodesApi(swarm.nodes),
+            HooksApi(credentials, swarm.functions, swarm.deployer),
             MetricsApi(swarm.functions, proxy, registry),
             AboutApi(follower),
         ),
@@ -86,6 +88,7 @@ def routes(
     secrets: SecretsApi,
     logs: LogsApi,
     nodes: NodesApi,
+    hooks: HooksApi,
     metrics: MetricsApi,
     about: AboutApi,
 ) -> list[BaseRoute]:
@@ -103,6 +106,7 @@ def routes(
         Route("/system/secrets", secrets.delete, methods=["DELETE"]),
         Route("/system/logs", logs.read, methods=["GET"]),
         Route("/system/nodes", nodes.list, methods=["GET"]),
+        Route("/system/hooks/git/{name}", hooks.git, methods=["POST"]),
         Route("/system/info", about.info, methods=["GET"]),
         Route("/system/openapi.json", about.openapi, methods=["GET"]),
         Route("/system/namespaces", about.namespaces, methods=["GET"]),

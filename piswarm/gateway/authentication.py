@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from piswarm.errors import ConfigError
 
 _PROTECTED = ("/system/", "/ui/")
+_SIGNED = "/system/hooks/"
+"""Git servers do not log in: they sign what they send."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class BasicAuthentication:
         if (
             scope["type"] != "http"
             or not scope["path"].startswith(_PROTECTED)
+            or scope["path"].startswith(_SIGNED)
             or self._credentials.match(Headers(scope=scope).get("authorization", ""))
         ):
             await self._app(scope, receive, send)

@@ -20,6 +20,12 @@ class BadRequest(Fault):
     status = 400
 
 
+class Unauthorized(Fault):
+    """The request does not prove who sends it."""
+
+    status = 401
+
+
 class NotFound(Fault):
     """There is no such thing in this cluster."""
 

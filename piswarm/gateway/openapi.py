@@ -88,6 +88,22 @@ def _paths() -> Json:
             ),
         },
         "/system/nodes": {"get": _operation("List the nodes", {"200": _json(_list(_reference("Node")))})},
+        "/system/hooks/git/{name}": {
+            "post": {
+                "summary": "Deploy a function whose branch was pushed; git servers sign this with its secret",
+                "security": [],
+                "parameters": [_path_name()],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                },
+                "responses": {
+                    "200": _json(_reference("PushIgnored")),
+                    "202": _json(_reference("PushAccepted")),
+                    **_faults(400, 401, 404, 409, 413, 503),
+                },
+            }
+        },
         "/system/namespaces": {"get": _operation("List the namespaces", {"200": _json(_list(_text()))})},
         "/system/info": {"get": _operation("Tell what this gateway is", {"200": _json({"type": "object"})})},
         "/healthz": {
@@ -148,6 +164,18 @@ def _schemas() -> Json:
         "SecretName": _object({"name": _text(), "namespace": _text()}, "name"),
         "Secret": _object(
             {"name": _text(), "namespace": _text(), "value": _text(), "rawValue": _text()}, "name"
+        ),
+        "PushAccepted": _object(
+            {"function": name, "commit": _text(), "status": {"enum": ["accepted", "accepted before"]}},
+            "function",
+            "commit",
+            "status",
+        ),
+        "PushIgnored": _object(
+            {"function": name, "status": {"const": "ignored"}, "reason": _text()},
+            "function",
+            "status",
+            "reason",
         ),
         "LogLine": _object(
             {

@@ -401,6 +401,7 @@ def test_guessing_the_password_is_slowed_down(gateway):
         ]
         assert wrong == [401] * GUESSES_A_MINUTE + [429]
         assert gateway.ask("/system/functions", auth=USER).status_code == 429
+        assert gateway.ask("/system/hooks/git/echo", method="POST").status_code == 429
     gateway.replica("echo", "127.0.1.1")
     route(gateway, "echo")
     assert gateway.ask("/function/echo").status_code == 200

@@ -155,6 +155,19 @@ class FakeLogs:
         return line.name == query.name and line.instance.startswith(query.instance)
 
 
+class FakeDeployer:
+    """Keeps what it was told to deploy; nothing ever ends."""
+
+    def __init__(self):
+        self.deliveries = []
+
+    def start(self, delivery):
+        if any(one.commit == delivery.commit for one in self.deliveries):
+            return False
+        self.deliveries.append(delivery)
+        return True
+
+
 class FakeNodes:
     """One node of each architecture, unless a test says otherwise."""
 
@@ -186,4 +199,4 @@ def fake_swarm(secrets=()) -> Swarm:
     nodes = FakeNodes()
     functions = FakeFunctions(kept, nodes)
     kept.users_of = functions.users_of
-    return Swarm(functions, kept, FakeLogs(functions), nodes)
+    return Swarm(functions, kept, FakeLogs(functions), nodes, FakeDeployer())

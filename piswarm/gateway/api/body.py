@@ -18,17 +18,21 @@ class TooLarge(Fault):
     status = 413
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the body of a request to the API.
 
+    Args:
+        request: the request.
+        max_bytes: how long it may be.
+
     Raises:
-        TooLarge: it is longer than `MAX_BYTES`.
+        TooLarge: it is longer.
     """
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_BYTES:
-            raise TooLarge(f"The body is longer than {MAX_BYTES} bytes.")
+        if len(body) > max_bytes:
+            raise TooLarge(f"The body is longer than {max_bytes} bytes.")
     return bytes(body)
 
 

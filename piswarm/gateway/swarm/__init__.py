@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from piswarm.gateway.delivery import Delivery
 from piswarm.gateway.function import Function, FunctionSpec
 from piswarm.gateway.logs import LogLine, LogQuery
 from piswarm.gateway.node import Node
@@ -74,6 +75,13 @@ class Logs(Protocol):
         """Open the lines that `query` asks for; NotFound when there is no such function."""
 
 
+class Deployer(Protocol):
+    """What builds and deploys a function when its repository was pushed."""
+
+    def start(self, delivery: Delivery) -> bool:
+        """Begin; False when the very same is under way already. Unavailable when the cluster has no deployer."""
+
+
 @dataclass(frozen=True)
 class Swarm:
     """A cluster, by its nouns.
@@ -83,9 +91,11 @@ class Swarm:
         secrets: the functions' secrets.
         logs: what the functions wrote.
         nodes: the nodes.
+        deployer: what deploys functions whose repository was pushed.
     """
 
     functions: Functions
     secrets: Secrets
     logs: Logs
     nodes: Nodes
+    deployer: Deployer

@@ -6,6 +6,7 @@ import docker
 
 from piswarm.gateway.settings import GatewaySettings
 from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.swarm.deployer import EngineDeployer
 from piswarm.gateway.swarm.engine import translated
 from piswarm.gateway.swarm.functions import EngineFunctions
 from piswarm.gateway.swarm.images import EngineImages
@@ -33,4 +34,4 @@ def connect(settings: GatewaySettings) -> Swarm:
     nodes = EngineNodes(client)
     functions = EngineFunctions(client, services, secrets, EngineImages(client), nodes, settings.network)
     logs = EngineLogs(settings.engine_socket, version, functions.one)
-    return Swarm(functions, secrets, logs, nodes)
+    return Swarm(functions, secrets, logs, nodes, EngineDeployer(client))
