@@ -14,6 +14,8 @@ from piswarm.errors import SpecError
 
 if TYPE_CHECKING:
     from piswarm.console import Console
+    from piswarm.functions.history import Entry
+    from piswarm.functions.pushes import OpenPush
     from piswarm.functions.site import Deployed
 
 _Name = Annotated[str, typer.Argument(help="The function's name.", show_default=False)]
@@ -107,25 +109,44 @@ def rollback(
 
 
 def show_history(name: _Name, as_json: _Json = False) -> None:
-    """Show the versions of a function that were live, the newest first."""
+    """Show the versions of a function that were live or failed on the way, the newest first."""
     from piswarm.functions.site import open_site  # noqa: PLC0415
 
     console = context.console(as_json)
     with open_site(target.cluster(), console) as site:
         running = site.gateway.existing(name)
-        kept = site.history(name)
+        kept, pushes = site.history(name), site.open_pushes(name)
     live = next((entry for entry in kept if entry.image == running["image"]), None)
     rows = [
         (
             f"{entry.number}{'*' if entry is live else ''}", entry.commit[:12], entry.at, entry.by,
-            entry.author, entry.subject + (f" ({entry.note})" if entry.note else ""),
+            entry.author, _story(entry),
         )
         for entry in kept
     ]  # fmt: skip
-    table = console.table(("VERSION", "COMMIT", "LIVE SINCE", "BY", "AUTHOR", "SUBJECT"), rows)
+    table = console.table(("VERSION", "COMMIT", "WHEN", "BY", "AUTHOR", "SUBJECT"), rows)
     text = f"{table}\n* is live" if rows else f"No version of {name} was deployed with piswarm."
-    document = {"version": 1, "function": name, "live": live.number if live else None}
-    console.result({**document, "versions": [asdict(entry) for entry in kept]}, text)
+    document = {
+        "version": 1,
+        "function": name,
+        "live": live.number if live else None,
+        "versions": [asdict(entry) for entry in kept],
+        "pushes": [asdict(push) for push in pushes],
+    }
+    console.result(document, "\n".join([text, *map(_sentence_about, pushes)]))
+
+
+def _story(entry: Entry) -> str:
+    """Return what a version is and how it came, or why it did not."""
+    if entry.failure:
+        return f"{entry.subject} (never live: {entry.failure})"
+    return f"{entry.subject} ({entry.note})" if entry.note else entry.subject
+
+
+def _sentence_about(push: OpenPush) -> str:
+    who = f" by {push.pusher}" if push.pusher else ""
+    state = "could not be deployed" if push.is_over else "is on its way"
+    return f"The push of {push.commit[:12]}{who} {state}: {push.reason or push.state}"
 
 
 def _create(console: Console, folder: Path, name: str, lang: str, *, example: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from piswarm.cli import context, deploying, secrets, target
+from piswarm.cli import context, deploying, hook, secrets, target
 from piswarm.errors import GatewayError
 
 _Name = Annotated[str, typer.Argument(help="The function's name.", show_default=False)]
@@ -21,6 +21,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Give the result as JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the commands about functions to `app`."""
     deploying.register(app)
+    hook.register(app)
     app.command("invoke")(invoke)
     app.command("list")(list_functions)
     app.command("describe")(describe)

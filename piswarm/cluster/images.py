@@ -9,12 +9,13 @@ import re
 import tarfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.inventory import BASE_IMAGE, REGISTRY, STATE_DIR
+from piswarm.cluster.shell import Shell
 from piswarm.errors import BuildError, ConfigError
 from piswarm.settings import PACKAGE, STACKS
 
@@ -29,7 +30,25 @@ _LINES_KEPT = 12
 _RETRY_AFTER_S = 10
 _TAR_MAGIC = (b"\x1f\x8b", b"\xfd7zXZ", b"BZh")
 # What each image takes from the package beside its folder in stacks/images.
+_DEPLOYER = "deployer"
 _PACKAGE_PARTS = {
+    _DEPLOYER: (
+        "__init__.py",
+        "console.py",
+        "errors.py",
+        "secret.py",
+        "settings.py",
+        "deployer",
+        "functions",
+        "cluster/__init__.py",
+        "cluster/engine_errors.py",
+        "cluster/inventory.py",
+        "cluster/shell.py",
+        "gateway/__init__.py",
+        "gateway/delivery.py",
+        "gateway/deployer_job.py",
+        "gateway/signatures.py",
+    ),
     "gateway": ("__init__.py", "errors.py", "gateway"),
     "python3": ("__init__.py", "runtime"),
     "registry": (),
@@ -41,14 +60,16 @@ class Image:
     """An image that is built from a folder of this package.
 
     Attributes:
-        name: its name, one of `registry`, `gateway`, `python3`.
+        name: its name, one of `registry`, `gateway`, `python3`, `deployer`.
         context: the build context, a gzipped tar archive.
-        reference: its name and tag in the cluster's registry; the tag is a digest of context and base.
+        reference: its name and tag in the cluster's registry; the tag is a digest of all that makes it.
+        arguments: build arguments besides the base.
     """
 
     name: str
     context: bytes
     reference: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,7 +110,18 @@ def read_base(base: str) -> Base:
 
 def cluster_images(base: Base) -> dict[str, Image]:
     """Return the images that every cluster needs, by name."""
-    return {name: _image(name, base) for name in _PACKAGE_PARTS}
+    return {name: _image(name, base.digest) for name in ("gateway", "python3", "registry")}
+
+
+def deployer_image(base_digest: str, user: str, group: str) -> Image:
+    """Return the image that deploys functions from the node that builds.
+
+    Args:
+        base_digest: tells one base from another.
+        user: id of the user who owns piswarm's state on that node.
+        group: id of the group that may use the engine there.
+    """
+    return _image(_DEPLOYER, base_digest, {"USER_ID": user, "GROUP_ID": group})
 
 
 def make_base(connection: Connection, base: Base, platform: str, on_line: Callable[[str], None]) -> None:
@@ -121,7 +153,7 @@ def _base_digest(connection: Connection) -> str:
     return connection.run(command, timeout_s=60, check=False).stdout.strip()
 
 
-def build(connection: Connection, image: Image, platform: str, on_line: Callable[[str], None]) -> None:
+def build(connection: Shell, image: Image, platform: str, on_line: Callable[[str], None]) -> None:
     """Build an image on the manager, unless it is there.
 
     Raises:
@@ -132,7 +164,9 @@ def build(connection: Connection, image: Image, platform: str, on_line: Callable
         return
     remote = f"{STATE_DIR}/build/{image.name}.tar.gz"
     connection.put(image.context, remote, 0o640)
-    command = _build_command(image.reference, platform, ["--build-arg", f"BASE={BASE_IMAGE}", "-"])
+    arguments = {"BASE": BASE_IMAGE, **image.arguments}
+    options = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+    command = _build_command(image.reference, platform, [*options, "-"])
     try:
         _run(connection, f"{command} < {quote(remote)}", on_line, f"the {image.name} image")
     except BuildError as error:  # Debian's mirrors have broken lists for moments, and networks their hiccups
@@ -142,13 +176,13 @@ def build(connection: Connection, image: Image, platform: str, on_line: Callable
     connection.run(quote("rm", "-f", remote), timeout_s=60)
 
 
-def is_present(connection: Connection, reference: str) -> bool:
+def is_present(connection: Shell, reference: str) -> bool:
     """Return whether the node has the image."""
     command = quote("docker", "image", "inspect", "--format", "{{.Id}}", reference)
     return connection.run(command, timeout_s=60, check=False).exit_code == 0
 
 
-def push(connection: Connection, reference: str, on_line: Callable[[str], None]) -> str:
+def push(connection: Shell, reference: str, on_line: Callable[[str], None]) -> str:
     """Push an image from the manager to the cluster's registry.
 
     Returns:
@@ -183,7 +217,7 @@ def _build_command(reference: str, platform: str, rest: list[str]) -> str:
 
 
 def _run(
-    connection: Connection,
+    connection: Shell,
     command: str,
     on_line: Callable[[str], None],
     what: str,
@@ -205,10 +239,11 @@ def _run(
         )
 
 
-def _image(name: str, base: Base) -> Image:
-    content = _context(name)
-    digest = hashlib.sha256(base.digest.encode() + content).hexdigest()[:12]
-    return Image(name, gzip.compress(content, mtime=0), f"{REGISTRY}/piswarm/{name}:{digest}")
+def _image(name: str, base_digest: str, arguments: Mapping[str, str] | None = None) -> Image:
+    content, arguments = _context(name), arguments or {}
+    digest = hashlib.sha256(base_digest.encode() + content + "".join(arguments.values()).encode())
+    reference = f"{REGISTRY}/piswarm/{name}:{digest.hexdigest()[:12]}"
+    return Image(name, gzip.compress(content, mtime=0), reference, arguments)
 
 
 def _context(name: str) -> bytes:
@@ -220,6 +255,8 @@ def _context(name: str) -> bytes:
         source = PACKAGE / part
         for path in _files(source) if source.is_dir() else [source]:
             files[f"piswarm/{path.relative_to(PACKAGE)}"] = path
+    for path in _files(STACKS / "templates") if name == _DEPLOYER else ():
+        files[f"stacks/{path.relative_to(STACKS)}"] = path
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for arcname, path in sorted(files.items()):

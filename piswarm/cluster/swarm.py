@@ -238,10 +238,11 @@ def choose_address_pool(lan: Iterable[str]) -> str:
 
 
 def read_services(engine: Engine) -> dict[str, tuple[int, int]]:
-    """Return how many tasks run and how many are wanted, by name of the service."""
+    """Return how many tasks run and how many are wanted, by name of each service that goes on (jobs end)."""
     return {
         one["Spec"]["Name"]: (one["ServiceStatus"]["RunningTasks"], one["ServiceStatus"]["DesiredTasks"])
         for one in engine.services(status=True)
+        if "ReplicatedJob" not in one["Spec"]["Mode"]
     }
 
 

@@ -56,7 +56,12 @@ class GatewayClient:
         self._session = requests.Session()
         # The gateway is on the local network: neither the proxy nor the .netrc of this computer is for it.
         self._session.trust_env = False
-        self._credentials = (user, password.reveal())
+        self._password = password
+
+    @property
+    def credentials(self) -> tuple[str, Secret]:
+        """Return the user and that user's password."""
+        return self._user, self._password
 
     def functions(self) -> list[dict[str, Any]]:
         """Return every function's status, by name."""
@@ -223,7 +228,7 @@ class GatewayClient:
         is_endless: bool = False,
     ) -> requests.Response:
         answer = self._send(
-            method, path, json=document, auth=self._credentials, stream=is_streamed,
+            method, path, json=document, auth=(self._user, self._password.reveal()), stream=is_streamed,
             timeout_s=None if is_endless else self._timeout_s,
         )  # fmt: skip
         if answer.status_code in expected:

@@ -1,4 +1,4 @@
-"""The versions of a function that were live, kept in the Swarm's own store.
+"""The versions of a function that were live or failed on the way, kept in the Swarm's own store.
 
 Each is a Swarm config (https://docs.docker.com/engine/swarm/configs/): replicated to every manager, gone with
 the cluster, and needing no disk or database of its own. No secret is in it: functions name their secrets.
@@ -26,18 +26,19 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """A version that was live.
+    """A version that was live, or that was pushed and did not get there.
 
     Attributes:
         number: counts up from 1 for each function.
         commit: full name of the commit.
         subject: first line of the commit's message.
         author: who wrote the commit.
-        at: when it went live, in ISO 8601.
+        at: when it went live or failed, in ISO 8601.
         by: who put it live.
-        image: the image, by digest.
+        image: the image, by digest; empty when it failed.
         note: how it came, if not by a deploy.
-        deployment: the body that deploys it again.
+        deployment: the body that deploys it again; empty when it failed.
+        failure: why it did not go live; empty when it did.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Entry:
     image: str
     note: str = ""
     deployment: Mapping[str, Any] = field(default_factory=dict)
+    failure: str = ""
 
 
 def entries(engine: Engine, function: str) -> list[Entry]:
@@ -58,6 +60,8 @@ def entries(engine: Engine, function: str) -> list[Entry]:
 
 def record(engine: Engine, function: str, entry: Entry) -> Entry:
     """Keep a version, under the next number, and forget all but the newest.
+
+    Failures are counted by themselves: they do not push out what one can go back to.
 
     Args:
         engine: a manager's engine.
@@ -81,7 +85,8 @@ def record(engine: Engine, function: str, entry: Entry) -> Entry:
             if error.status_code != _CONFLICT or attempt == _ATTEMPTS:
                 raise
             continue
-        for identity, _ in kept[KEPT - 1 :]:
+        alike = [identity for identity, one in kept if bool(one.failure) == bool(entry.failure)]
+        for identity in alike[KEPT - 1 :]:
             engine.remove_config(identity)
         break
     return numbered
@@ -103,7 +108,7 @@ def choose(kept: Sequence[Entry], live: str, number: int) -> Entry | None:
     """
     if number:
         return next((entry for entry in kept if entry.number == number), None)
-    return next((entry for entry in kept if entry.image != live), None)
+    return next((entry for entry in kept if not entry.failure and entry.image != live), None)
 
 
 def _read(engine: Engine, function: str) -> list[tuple[str, Entry]]:

@@ -39,6 +39,12 @@ def deploys_of(function: str) -> str:
     return f"function.{function}"
 
 
+def pushes_of(function: str) -> str:
+    """Return the name of the lock of whoever follows a push to the repository of `function`."""
+    check_name(function)
+    return f"push.{function}"
+
+
 @contextmanager
 def exclusive(
     shell: Shell, lock: str, who: str, *, timeout_s: float, on_wait: Callable[[str], None]

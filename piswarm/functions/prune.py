@@ -26,9 +26,15 @@ def unneeded(present: Iterable[str], kept: Iterable[str]) -> list[str]:
     return sorted(image for image in present if image not in needed)
 
 
-def prune_images(engine: Engine, function: str, kept: Iterable[str]) -> None:
-    """Remove a function's images from a node, all but those of kept versions and those in use."""
-    images = engine.images(name=f"{REGISTRY}/functions/{function}")
+def prune_images(engine: Engine, name: str, kept: Iterable[str]) -> None:
+    """Remove images from a node, all but those that are kept and those in use.
+
+    Args:
+        engine: the node's engine.
+        name: the images' name in the cluster's registry, without a tag.
+        kept: references of those to keep, `name:tag@digest`.
+    """
+    images = engine.images(name=f"{REGISTRY}/{name}")
     present = [tag for image in images for tag in image.get("RepoTags") or []]
     for image in unneeded(present, kept):
         try:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FETCH_TIMEOUT_S = 900.0
 _TIMEOUT_S = 60.0
 _NO_GIT = 127
+_TIDY_UP_FIRST = ("-c", "gc.autoDetach=false")
+"""Where a job ends, what git does in the background would be cut off in the middle."""
+_BRANCHES = "refs/heads/"
 _URL = re.compile(r"(?:https?|ssh|git)://[^\s]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s]+")
 _PASSWORD = re.compile(r"[a-z]+://[^/@]*:[^/@]*@")
 _LOGIN_FAULTS = (
@@ -113,15 +116,38 @@ class ManagerRepository:
         self.prepare()
         try:
             self._git(
-                "fetch", "--quiet", "--no-tags", "--force", "--depth=1", "--",
-                url, f"{ref or 'HEAD'}:{REFS}/fetched",
+                *_TIDY_UP_FIRST, "fetch", "--quiet", "--no-tags", "--force",
+                "--depth=1", "--", url, f"{ref or 'HEAD'}:{REFS}/fetched",
                 timeout_s=FETCH_TIMEOUT_S, environment=self._ssh(), largest_bytes=self._largest_bytes,
             )  # fmt: skip
             commit = read_commit(self._git, f"{REFS}/fetched")
             self._git("update-ref", f"{REFS}/{commit.sha}", commit.sha)
         except GitError as error:
             raise self._not_fetched(url, ref, str(error)) from error
-        return Source(self._git, commit)
+        return Source(self._git, commit, url=url, ref=ref)
+
+    def branch(self, url: str, ref: str) -> str:
+        """Return the name of the branch that `ref` is in another repository; for an empty one, the default branch.
+
+        Raises:
+            SpecError: it is no branch.
+            BuildError: the repository cannot be asked.
+        """
+        name = ref.removeprefix(_BRANCHES)
+        words = ("--heads", "--", url, f"{_BRANCHES}{name}") if ref else ("--symref", "--", url, "HEAD")
+        try:
+            told = self._git("ls-remote", *words, timeout_s=_TIMEOUT_S, environment=self._ssh())
+        except GitError as error:
+            raise self._not_fetched(url, ref, str(error)) from error
+        if not ref:
+            default = re.search(rf"^ref: {_BRANCHES}(\S+)\tHEAD$", told, re.MULTILINE)
+            name = default[1] if default else ""
+        if not told or not name:
+            raise SpecError(
+                f"'{ref or 'HEAD'}' is no branch of {url}, so no push can change it.",
+                f"Follow a branch: piswarm deploy {self._function} --repo {shlex.quote(url)} --ref BRANCH --force",
+            )
+        return name
 
     def deploy_key(self) -> str:
         """Return the public key with which the manager reads private repositories; make it at first."""

@@ -40,4 +40,9 @@ def _choose(kept: list[Entry], function: str, live: str, number: int) -> Entry:
         known = ", ".join(str(one.number) for one in kept) or "none"
         what = f"version {number}" if number else "version before the one that runs"
         raise DeployError(f"{function} has no {what}.", f"Kept versions: {known}.")
+    if entry.failure:
+        raise DeployError(
+            f"Version {entry.number} of {function} never was live: {entry.failure}",
+            f"See which were: piswarm history {function}",
+        )
     return entry

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from piswarm.cluster.engine import Engine
     from piswarm.cluster.shell import Shell
     from piswarm.functions.history import Entry
+    from piswarm.functions.pushes import OpenPush
 
 LOCK_TIMEOUT_S = 1800.0
 
@@ -52,6 +53,10 @@ class Deployed:
 
 def _me() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass
@@ -156,8 +161,33 @@ class Site:
                     timeout_s=timeout_s, on_progress=self.console.progress,
                 )  # fmt: skip
             entry = history.record(engine, name, _entry(wanted, self.who, note))
-            prune_images(engine, name, [kept.image for kept in history.entries(engine, name)])
+            kept = [one.image for one in history.entries(engine, name)]
+            prune_images(engine, f"functions/{name}", kept)
         return Deployed(name, self.url(name), entry.commit, entry.image, True, entry.number)
+
+    def record_failure(self, function: str, *, commit: str, subject: str, author: str, reason: str) -> None:
+        """Keep in the history that a version did not go live, and why.
+
+        Args:
+            function: the function's name.
+            commit: full name of the commit.
+            subject: first line of its message.
+            author: who wrote it.
+            reason: why it did not go live, in a sentence.
+        """
+        from piswarm.functions import history  # noqa: PLC0415
+        from piswarm.functions.history import Entry  # noqa: PLC0415
+
+        entry = Entry(0, commit, subject, author, _now(), self.who, image="", failure=reason)
+        with self.engine() as engine:
+            history.record(engine, function, entry)
+
+    def open_pushes(self, function: str) -> list[OpenPush]:
+        """Return the pushes of a function that wait, run, or failed without a word in the history."""
+        from piswarm.functions.pushes import open_pushes  # noqa: PLC0415
+
+        with self.engine() as engine:
+            return open_pushes(engine, function)
 
     def history(self, function: str) -> list[Entry]:
         """Return the kept versions of a function, the newest first."""
@@ -184,7 +214,7 @@ def _entry(wanted: Mapping[str, Any], who: str, note: str) -> Entry:
         commit=annotations[COMMIT],
         subject=annotations[SUBJECT],
         author=annotations[AUTHOR],
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        at=_now(),
         by=who,
         image=wanted["image"],
         note=note,

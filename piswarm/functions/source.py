@@ -67,12 +67,16 @@ class Source:
         commit: the commit.
         folder: the folder inside the repository that paths of the user's start from, `.` for the top.
         root: the top folder of the user's work tree; None where there is none.
+        url: the repository elsewhere that it was fetched from; empty for the user's own.
+        ref: branch, tag or commit that was asked for there; empty for its default branch.
     """
 
     git: Callable[..., str]
     commit: Commit
     folder: str = "."
     root: Path | None = None
+    url: str = ""
+    ref: str = ""
 
     def inside(self, path: str) -> str:
         """Return `path`, which starts from the user's folder, relative to the top."""

@@ -14,6 +14,7 @@ from piswarm.errors import SpecError
 from piswarm.functions.source import Source
 from piswarm.functions.spec import FunctionSpec, Stack, did_you_mean, parse_environment, parse_stack
 from piswarm.functions.templates import Template, load_templates
+from piswarm.gateway.delivery import FILE, REF, REPOSITORY
 
 FINGERPRINT = "piswarm.fingerprint"
 COMMIT = "piswarm.commit"
@@ -147,11 +148,14 @@ def fingerprint(spec: FunctionSpec, tree: str, template: Template) -> str:
 
 def origin(version: Version) -> dict[str, str]:
     """Return what the cluster keeps about where a version comes from."""
+    source = version.source
+    place = {REPOSITORY: source.url, REF: source.ref, FILE: version.stack_file} if source.url else {}
     return {
         FINGERPRINT: version.fingerprint,
-        COMMIT: version.source.commit.sha,
-        SUBJECT: version.source.commit.subject,
-        AUTHOR: version.source.commit.author,
+        COMMIT: source.commit.sha,
+        SUBJECT: source.commit.subject,
+        AUTHOR: source.commit.author,
+        **place,
     }
 
 

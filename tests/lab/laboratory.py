@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import docker
 import pytest
 
 from piswarm.lab.names import Lab
+from tests.service.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
@@ -159,6 +161,38 @@ def commit_all(folder: Path) -> Path:
     ):
         subprocess.run(["git", *command], cwd=folder, check=True, timeout=COMMAND_WITHIN_S)
     return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in `folder` and return what it prints."""
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@contextmanager
+def git_served(cluster: Workplace, folder: Path) -> Iterator[str]:
+    """Serve the repositories in `folder` with git's own server, to the lab's bridge only."""
+    subnet = IPv4Network(cluster.piswarm("lab", "status", "--json").document()["subnet"])
+    port = free_port()
+    server = subprocess.Popen(
+        ["git", "daemon", "--export-all", f"--listen={subnet[1]}", f"--port={port}", f"--base-path={folder}"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + COMMAND_WITHIN_S
+        while subprocess.run(
+            ["git", "ls-remote", f"git://{subnet[1]}:{port}/nothing"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr.count("unable to connect"):
+            assert time.monotonic() < deadline, "git's server does not answer"
+            time.sleep(0.05)
+        yield f"git://{subnet[1]}:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 LOGS = {

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.lab.laboratory import DEPLOY_WITHIN_S, Workplace, commit_all
-from tests.service.ports import free_port
+from tests.lab.laboratory import DEPLOY_WITHIN_S, Workplace, commit_all, git, git_served
 
 pytestmark = pytest.mark.lab
 
@@ -292,12 +289,6 @@ def write(folder: Path, handler: str, requirements: str = "") -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
 def wait_until_building(cluster: Workplace) -> None:
     deadline = time.monotonic() + ANSWER_WITHIN_S
     while not cluster.on_node("pi1", "pgrep -f '[d]ocker-buildx .*slow' || true").strip():
@@ -357,28 +348,3 @@ def other_host_key(cluster: Workplace, node: str) -> Iterator[None]:
         yield
     finally:
         cluster.on_node(node, f"rm {keys}; mv {kept}/* /etc/ssh/ && rmdir {kept} && systemctl restart ssh")
-
-
-@contextmanager
-def git_served(cluster: Workplace, folder: Path) -> Iterator[str]:
-    """Serve the repositories in `folder` with git's own server, to the lab's bridge only."""
-    subnet = IPv4Network(cluster.piswarm("lab", "status", "--json").document()["subnet"])
-    port = free_port()
-    server = subprocess.Popen(
-        ["git", "daemon", "--export-all", f"--listen={subnet[1]}", f"--port={port}", f"--base-path={folder}"],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + ANSWER_WITHIN_S
-        while subprocess.run(
-            ["git", "ls-remote", f"git://{subnet[1]}:{port}/nothing"],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stderr.count("unable to connect"):
-            assert time.monotonic() < deadline, "git's server does not answer"
-            time.sleep(0.05)
-        yield f"git://{subnet[1]}:{port}"
-    finally:
-        server.terminate()
-        server.wait()

@@ -148,6 +148,31 @@ def test_a_commit_without_the_functions_file_is_told(repository, server):
     assert "has no hello.yml and no hello.yaml and no stack.yml" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("ref", "branch"), [("", "main"), ("main", "main"), ("refs/heads/main", "main"), ("a/b", "a/b")]
+)
+def test_the_branch_that_is_followed(project, repository, server, ref, branch):
+    git(project, "branch", "a/b")
+    repository.prepare()
+    assert repository.branch(server, ref) == branch
+
+
+@pytest.mark.parametrize("ref", ["v1", "b", "no-such-branch"])
+def test_what_is_no_branch_is_told(project, repository, server, ref):
+    git(project, "branch", "a/b")
+    repository.prepare()
+    with pytest.raises(SpecError, match=f"'{ref}' is no branch of {server}") as caught:
+        repository.branch(server, ref)
+    assert "--ref BRANCH --force" in caught.value.hint
+
+
+def test_a_repository_without_a_branch_has_none_to_follow(project, repository, server):
+    git(project, "checkout", "--quiet", "--detach")
+    repository.prepare()
+    with pytest.raises(SpecError, match="'HEAD' is no branch"):
+        repository.branch(server, "")
+
+
 def test_an_unknown_ref_is_told(repository, server):
     with pytest.raises(SpecError) as caught:
         repository.fetch(server, "v9")

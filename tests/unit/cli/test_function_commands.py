@@ -52,6 +52,7 @@ def test_new_says_what_it_made_and_what_comes_next(run, tmp_path):
         (("invoke", "hello", "--data", ""), "There is no cluster yet."),
         (("secret", "list"), "There is no cluster yet."),
         (("history", "hello"), "There is no cluster yet."),
+        (("hook", "hello"), "There is no cluster yet."),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_exit_code_1(run, arguments, message):

@@ -1,10 +1,12 @@
 import gzip
 import io
+import subprocess
+import sys
 import tarfile
 
 import pytest
 
-from piswarm.cluster.images import Base, cluster_images, read_base
+from piswarm.cluster.images import Base, cluster_images, deployer_image, read_base
 from piswarm.errors import ConfigError
 
 BASE = Base(None, "debian:trixie-slim", "0123456789ab")
@@ -47,6 +49,38 @@ def test_an_image_holds_its_folder_and_what_it_needs_of_the_package_and_nothing_
     every = [name for names in images.values() for name in names]
     assert not [name for name in every if "__pycache__" in name or name.startswith(("/", ".."))]
     assert not [name for name in images["gateway"] if name.startswith("piswarm/cluster")]
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(("fabric", "invoke", "paramiko", "rich", "typer", "zeroconf", "ansible_runner")))
+import piswarm
+for module in pkgutil.walk_packages(piswarm.__path__, "piswarm."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+import piswarm.deployer.__main__
+from piswarm.functions.templates import load_templates
+print(piswarm.__file__, *load_templates())
+"""
+
+
+def test_the_deployers_image_holds_all_that_it_imports_and_the_languages(tmp_path):
+    context = gzip.decompress(deployer_image("0123456789ab", "1000", "104").context)
+    with tarfile.open(fileobj=io.BytesIO(context)) as archive:
+        archive.extractall(tmp_path)
+    command = [sys.executable, "-c", IMPORT_ALL]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": ""}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(str(tmp_path))
+    assert {"python3", "node", "shell", "dockerfile"} <= set(ran.stdout.split())
+
+
+def test_the_deployers_image_belongs_to_those_who_own_the_nodes_state():
+    one, other = (deployer_image("0123456789ab", user, "104") for user in ("1000", "1001"))
+    assert one.arguments == {"USER_ID": "1000", "GROUP_ID": "104"}
+    assert one.reference != other.reference
 
 
 def test_who_made_the_files_and_when_does_not_matter():

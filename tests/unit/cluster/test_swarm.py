@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from piswarm.cluster.swarm import choose_address_pool
+from piswarm.cluster.swarm import choose_address_pool, read_services
 from piswarm.errors import SwarmError
 
 
@@ -30,3 +30,17 @@ def test_the_choice_is_the_same_each_time():
 def test_where_everything_is_taken_it_is_told():
     with pytest.raises(SwarmError, match="overlaps a network of the nodes"):
         choose_address_pool(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])
+
+
+def test_jobs_are_no_services_that_must_run():
+    class Engine:
+        def services(self, status):
+            assert status
+            modes = {"web": {"Replicated": {}}, "agent": {"Global": {}}, "job": {"ReplicatedJob": {}}}
+            figures = {"RunningTasks": 1, "DesiredTasks": 2}
+            return [
+                {"Spec": {"Name": name, "Mode": mode}, "ServiceStatus": figures}
+                for name, mode in modes.items()
+            ]
+
+    assert read_services(Engine()) == {"web": (1, 2), "agent": (1, 2)}

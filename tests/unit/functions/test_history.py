@@ -1,6 +1,7 @@
 """The versions that are kept, over an engine that keeps configs in memory."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 from docker.errors import APIError
@@ -61,6 +62,16 @@ def test_only_the_newest_are_kept_and_numbers_go_on():
     for number in range(13):
         history.record(engine, "hello", version(f"i{number}"))
     assert [entry.number for entry in history.entries(engine, "hello")] == list(range(13, 3, -1))
+
+
+def test_failures_do_not_push_out_what_one_can_go_back_to():
+    engine = Configs()
+    history.record(engine, "hello", version("i1"))
+    for _ in range(12):
+        history.record(engine, "hello", replace(version(""), failure="it does not build"))
+    kept = history.entries(engine, "hello")
+    assert [entry.number for entry in kept] == [*range(13, 3, -1), 1]
+    assert history.choose(kept, "another", 0).number == 1
 
 
 def test_who_is_overtaken_takes_the_next_number():

@@ -1,23 +1,54 @@
 """What a deploy decides and sends."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from piswarm.errors import SpecError
+from piswarm.functions.source import Commit, Source
 from piswarm.functions.spec import FunctionSpec
 from piswarm.functions.templates import load_templates
 from piswarm.functions.version import (
+    AUTHOR,
+    COMMIT,
     FINGERPRINT,
+    SUBJECT,
+    Version,
     deployment,
     find_stack_file,
     fingerprint,
     is_live,
+    origin,
     previous_deployment,
 )
+from piswarm.gateway.delivery import FILE, REF, REPOSITORY
 
 PYTHON = load_templates()["python3"]
+SOURCE = Source(lambda *_: "", Commit("c" * 40, "First", "Ada"))
 SPEC = FunctionSpec("hello", lang="python3", handler="hello", environment={"A": "1"}, labels={"l": "2"})
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        (SOURCE, {}),
+        (
+            replace(SOURCE, url="git://server/hello.git", ref="main"),
+            {REPOSITORY: "git://server/hello.git", REF: "main", FILE: "functions/hello.yml"},
+        ),
+        (
+            replace(SOURCE, url="git://server/hello.git"),
+            {REPOSITORY: "git://server/hello.git", REF: "", FILE: "functions/hello.yml"},
+        ),
+    ],
+    ids=["work tree", "branch", "default branch"],
+)
+def test_the_origin_names_the_repository_where_there_is_one(source, place):
+    version = Version(source, SPEC, "functions/hello.yml", "functions/hello", PYTHON, "mark")
+    assert origin(version) == {
+        FINGERPRINT: "mark", COMMIT: "c" * 40, SUBJECT: "First", AUTHOR: "Ada", **place,
+    }  # fmt: skip
 
 
 def test_the_body_is_what_the_wire_contract_asks_for():
