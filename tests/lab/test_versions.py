@@ -253,25 +253,6 @@ def test_a_manager_that_is_another_one_is_told_and_nothing_is_sent(cluster: Work
     assert "Traceback" not in outcome.told
 
 
-def test_a_private_repository_is_read_with_a_deploy_key(cluster: Workplace, project: Path, tmp_path: Path):
-    write(project, "def handle(req):\n    return 'private'\n")
-    with git_served(cluster, project.parent) as server:
-        cluster.on_node(
-            "pi3",
-            "useradd --create-home --shell /bin/sh git"
-            f" && su - git -c 'git clone --quiet --bare {server}/{project.name} word.git && mkdir .ssh'",
-        )
-    address = f"ssh://git@{address_of(cluster, 'pi3')}/home/git/word.git"
-    refused = cluster.try_piswarm("deploy", "word", "--repo", address, cwd=tmp_path)
-    assert refused.code == 1
-    assert f"may not read {address}" in refused.told
-    key = re.search(r"ssh-ed25519 \S+ piswarm word", refused.told)
-    assert key, refused.told
-    cluster.on_node("pi3", f"echo '{key[0]}' >/home/git/.ssh/authorized_keys")
-    cluster.piswarm("deploy", "word", "--repo", address, cwd=tmp_path, within_s=DEPLOY_WITHIN_S)
-    assert ask(cluster, "word") == "private"
-
-
 def test_a_build_leaves_nothing_on_the_manager(cluster: Workplace, project: Path):
     assert cluster.on_node("pi1", "find /var/lib/piswarm/build -mindepth 1 -maxdepth 1 -type d").strip() == ""
 
@@ -330,11 +311,6 @@ def calling(address: str) -> Iterator[Counter[tuple[int, str]]]:
         stop.set()
         for caller in callers:
             caller.join()
-
-
-def address_of(cluster: Workplace, node: str) -> str:
-    nodes = cluster.piswarm("node", "list", "--json").document()["nodes"]
-    return next(one["address"] for one in nodes if one["name"] == node)
 
 
 @contextmanager

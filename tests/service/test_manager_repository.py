@@ -107,7 +107,9 @@ def test_a_repository_with_large_files_is_told(project, server, tmp_path):
     (project / "film.mp4").write_bytes(os.urandom(2 * MEBIBYTE))
     git(project, "add", ".")
     git(project, "commit", "--quiet", "-m", "A film")
-    repository = ManagerRepository(LocalShell("pi1"), "hello", str(tmp_path / "state"), largest_bytes=MEBIBYTE)
+    repository = ManagerRepository(
+        LocalShell("pi1"), "hello", str(tmp_path / "state"), largest_bytes=MEBIBYTE
+    )
     repository.prepare()
     work_tree = find_work_tree(project)
     with pytest.raises(SpecError) as pushed:
