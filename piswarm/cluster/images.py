@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from piswarm.cluster.connect import Connection, quote
-from piswarm.cluster.inventory import BASE_IMAGE, REGISTRY, STATE_DIR
+from piswarm.cluster.inventory import BASE_IMAGE, BUILD_SLICE, REGISTRY, STATE_DIR
 from piswarm.cluster.shell import Shell
 from piswarm.errors import BuildError, ConfigError
 from piswarm.settings import PACKAGE, STACKS
@@ -212,7 +212,7 @@ _DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
 
 def _build_command(reference: str, platform: str, rest: list[str]) -> str:
     words = ["buildx", "build", "--progress=plain", "--provenance=false", "--load",
-             "--platform", platform, "-t", reference, *rest]  # fmt: skip
+             "--cgroup-parent", BUILD_SLICE, "--platform", platform, "-t", reference, *rest]  # fmt: skip
     return f"{_DOCKER} {quote(*words)}"
 
 

@@ -31,6 +31,8 @@ REGISTRY = f"{REGISTRY_HOST}:5000"
 BASE_IMAGE = f"{REGISTRY}/piswarm/base:trixie"
 GATEWAY_PORT = 8080
 STATE_DIR = "/var/lib/piswarm"
+BUILD_SLICE = "piswarm.slice"
+"""The control group on each node that bounds builds; the playbook's role `builds` makes it."""
 PLATFORMS = {"armhf": "linux/arm/v7", "arm64": "linux/arm64", "amd64": "linux/amd64"}
 
 _NODE_VARIABLES = ("address", "role", "arch", "model", "memory_mb")

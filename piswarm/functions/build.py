@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from piswarm.cluster.inventory import REGISTRY, STATE_DIR
+from piswarm.cluster.inventory import BUILD_SLICE, REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
 from piswarm.functions.source import DISK_HINT
 
@@ -39,6 +39,7 @@ _NOISE = re.compile(
     r"\.\.\.$|$)"
 )
 _REASONS = (
+    (r"\bKilled\b|signal: killed|exit code: 137", "the build ran out of memory"),
     (
         r"Failed (?:building wheel for|to build) '?([\w.-]+)",
         "the package index has no ready-made {0} for this processor, and compiling it failed",
@@ -52,13 +53,14 @@ _REASONS = (
     (r"CERTIFICATE_VERIFY_FAILED", "the package index shows a certificate that the manager does not trust"),
     (r"((?:Syntax|Indentation|Tab)Error: .+)", "handler.py is no Python: {0}"),
     (r"(?i)no space left on device", "the disk of the manager is full"),
-    (r"(?i)(?:killed|signal: killed|exit code: 137)", "the build ran out of memory"),
     (r"Temporary failure in name resolution", "the manager cannot resolve names on the internet"),
 )
 _HINTS = {
     "certificate": "Give the bundle that knows it to the nodes: piswarm init --ca-bundle FILE",
     "compiling": "Take Debian's package, if there is one, or add a compiler: in build_args, "
     "ADDITIONAL_PACKAGE: python3-NAME, or ADDITIONAL_PACKAGE: build-essential python3-dev",
+    "memory": "A build gets three quarters of the node's memory, and compiling takes the most. Ask for versions "
+    "that need no compiler, or take Debian's package: in build_args, ADDITIONAL_PACKAGE: python3-NAME",
     "disk": DISK_HINT,
 }
 
@@ -219,6 +221,7 @@ def docker_build(
     words = [
         "timeout", "--kill-after=10", f"{timeout_s:.0f}", "docker", "buildx", "build",
         "--progress=plain", "--provenance=false", "--load", "--platform", platform,
+        "--cgroup-parent", BUILD_SLICE,
         "--secret", f"id=ca,src={_CA_BUNDLE}", "--tag", reference, *options,
     ]  # fmt: skip
     for name, value in sorted(arguments.items()):

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.lab
 
 ANSWER_WITHIN_S = 10.0
 SETTLED_WITHIN_S = 60.0
+GLUTTON = "ARG BASE\nFROM ${BASE}\nRUN head -c 400000000 /dev/zero | tail\n"
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,23 @@ def test_a_version_that_never_becomes_ready_is_given_up_and_taken_back(cluster: 
     ):
         assert time.monotonic() < deadline, states
         time.sleep(0.5)
+
+
+def test_a_build_that_eats_the_memory_is_ended_and_nothing_else(cluster: Workplace, project: Path):
+    whole = int(cluster.on_node("pi1", "awk '/MemTotal/ {print $2 * 1024}' /proc/meminfo"))
+    assert int(cluster.on_node("pi1", "systemctl show --value -p MemoryMax piswarm.slice")) <= whole * 0.75
+    alive = "pidof dockerd; docker ps --quiet --no-trunc --filter name=piswarm_"
+    before = cluster.on_node("pi1", alive)
+    (project / "word.yml").write_text("functions: {word: {lang: dockerfile, handler: ./word, image: word}}\n")
+    (project / "word" / "Dockerfile").write_text(GLUTTON)
+    commit_all(project)
+    with small_bound(cluster), calling(url(cluster, "word")) as answers:
+        outcome = cluster.try_piswarm("deploy", "word", cwd=project, within_s=DEPLOY_WITHIN_S)
+    git(project, "checkout", "HEAD~1", "--", "word.yml")
+    assert outcome.code == 1, outcome.told
+    assert "word could not be built on pi1: the build ran out of memory." in outcome.told
+    assert set(answers) == {(200, "two")}, answers
+    assert cluster.on_node("pi1", alive) == before
 
 
 def test_a_first_version_that_does_not_work_is_removed_again(cluster: Workplace, tmp_path: Path):
@@ -311,6 +329,17 @@ def calling(address: str) -> Iterator[Counter[tuple[int, str]]]:
         stop.set()
         for caller in callers:
             caller.join()
+
+
+@contextmanager
+def small_bound(cluster: Workplace) -> Iterator[None]:
+    """Bound builds as on a small board during the block."""
+    narrow = "systemctl set-property --runtime piswarm.slice MemoryMax="
+    cluster.on_node("pi1", f"{narrow}128M")
+    try:
+        yield
+    finally:
+        cluster.on_node("pi1", f"{narrow}75% && systemctl revert piswarm.slice")
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def test_nothing_of_the_users_is_read_by_the_shell():
     assert "ARG=$(reboot); 'x' \"y\"" in words
     assert "BASE=r/b:1" in words
     assert words[words.index("--file") + 1] == "/b/functest.1/Dockerfile"
+    assert words[words.index("--cgroup-parent") + 1] == "piswarm.slice"
     assert words[-2:] == ["/b/functest.1/source", "2>&1"]
 
 
@@ -104,7 +105,12 @@ def test_what_a_line_of_the_build_tells(line, told):
             'ERROR: process "/bin/sh -c pip" did not complete successfully: exit code: 137',
             "the build ran out of memory",
         ),
-        ("ERROR: something new.", "something new"),
+        (
+            "#8 9.0 c++: fatal error: Killed signal terminated program cc1plus\n"
+            "#8 9.1   ERROR: Failed building wheel for numpy",
+            "the build ran out of memory",
+        ),
+        ("#8 9.0 we killed the dragon\nERROR: something new.", "something new"),
         ("", "it said nothing"),
     ],
 )
