@@ -1,7 +1,7 @@
 # Every developer command. `make` alone lists them.
 
 BIN := .venv/bin
-SHELL_SCRIPTS := scripts/bootstrap scripts/demo scripts/test .ci/run piswarm/cluster/probe.sh piswarm/lab/prepare piswarm/lab/rootfs/usr/local/sbin/boot-as-pi
+SHELL_SCRIPTS := scripts/bootstrap scripts/demo scripts/test .ci/run piswarm/cluster/probe.sh stacks/images/registry/start piswarm/lab/prepare piswarm/lab/rootfs/usr/local/sbin/boot-as-pi
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format clean

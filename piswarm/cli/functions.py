@@ -123,12 +123,16 @@ def scale(
 def remove(
     name: _Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
-    """Take a function out of the cluster; its source, its images and its history stay."""
-    console, gateway = context.console(), target.gateway()
-    gateway.existing(name)
-    if not yes and not console.confirm(f"Remove {name} from the cluster?"):
-        raise GatewayError(f"{name} was not removed.")
-    gateway.remove(name)
+    """Take a function out of the cluster, with its history and its images; its source stays."""
+    from piswarm.functions.remove import remove_function  # noqa: PLC0415
+    from piswarm.functions.site import open_site  # noqa: PLC0415
+
+    console = context.console()
+    with open_site(target.cluster(), console) as site:
+        site.gateway.existing(name)
+        if not yes and not console.confirm(f"Remove {name} from the cluster, with its history?"):
+            raise GatewayError(f"{name} was not removed.")
+        remove_function(site, name)
     console.done(f"{name} is removed")
 
 

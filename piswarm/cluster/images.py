@@ -43,6 +43,9 @@ _PACKAGE_PARTS = {
         "cluster/__init__.py",
         "cluster/engine_errors.py",
         "cluster/inventory.py",
+        "cluster/manifests.py",
+        "cluster/older_images.py",
+        "cluster/registry.py",
         "cluster/shell.py",
         "gateway/__init__.py",
         "gateway/delivery.py",
@@ -195,8 +198,7 @@ def push(connection: Shell, reference: str, on_line: Callable[[str], None]) -> s
     _run(connection, f"{_DOCKER} push {quote(reference)}", on_line, f"{reference} (push)", PUSH_TIMEOUT_S)
     command = quote("docker", "image", "inspect", "--format", _DIGESTS, reference)
     digests = connection.run(command, timeout_s=60).stdout.split()
-    repository = reference.rpartition(":")[0]
-    found = [one for one in digests if one.startswith(f"{repository}@")]
+    found = [one for one in digests if one.startswith(f"{_repository(reference)}@")]
     if not found:
         raise BuildError(
             f"{connection.node}: {reference} was pushed, but the engine knows no digest of it.",
@@ -208,6 +210,10 @@ def push(connection: Shell, reference: str, on_line: Callable[[str], None]) -> s
 _BASE_LABEL = "piswarm.base"
 _DIGESTS = "{{range .RepoDigests}}{{println .}}{{end}}"
 _DOCKER = f"DOCKER_CONFIG={STATE_DIR}/docker docker"
+
+
+def _repository(reference: str) -> str:
+    return reference.rpartition(":")[0]
 
 
 def _build_command(reference: str, platform: str, rest: list[str]) -> str:

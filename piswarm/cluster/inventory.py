@@ -30,6 +30,8 @@ REGISTRY_HOST = "registry.piswarm.internal"
 REGISTRY = f"{REGISTRY_HOST}:5000"
 BASE_IMAGE = f"{REGISTRY}/piswarm/base:trixie"
 GATEWAY_PORT = 8080
+DISPOSABLE = "piswarm.disposable=true"
+"""The label of images that any node may remove, as the registry has them; the playbook's role `tidy` does."""
 STATE_DIR = "/var/lib/piswarm"
 BUILD_SLICE = "piswarm.slice"
 """The control group on each node that bounds builds; the playbook's role `builds` makes it."""

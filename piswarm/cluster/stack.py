@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 import yaml
 
-from piswarm.cluster import images
+from piswarm.cluster import images, registry
 from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.converge import wait_for_service
 from piswarm.cluster.engine import Engine, engine_of
 from piswarm.cluster.inventory import BASE_IMAGE, REGISTRY, STATE_DIR
+from piswarm.cluster.older_images import remove_older
 from piswarm.cluster.swarm import RELEASE_LABEL, STACK
 from piswarm.cluster.trust import KeyPair
 from piswarm.console import Console
+from piswarm.errors import PiswarmError
 from piswarm.settings import STACKS
 
 STACK_FILE = STACKS / "gateway.yml"
@@ -94,10 +96,24 @@ def deploy_stack(connection: Connection, release: Release, console: Console) -> 
             _stack_deploy(connection, only_service(STACK_FILE.read_text(), "registry"), variables)
             wait_for_service(connection, engine, f"{STACK}_registry", release.digest, console)
         with console.step("Images of gateway and functions", connection.node):
-            variables["PISWARM_GATEWAY_IMAGE"] = _publish(connection, release, console)["gateway"]
+            published = _publish(connection, release, console)
+            variables["PISWARM_GATEWAY_IMAGE"] = published["gateway"]
         with console.step("Gateway"):
             _stack_deploy(connection, STACK_FILE.read_text(), variables)
             wait_for_service(connection, engine, f"{STACK}_gateway", release.digest, console)
+    _make_room(connection, release, published, console)
+
+
+def _make_room(
+    connection: Connection, release: Release, published: Mapping[str, str], console: Console
+) -> None:
+    """Remove the images of earlier releases; that it cannot be done is only told."""
+    try:
+        for name, image in release.images.items():
+            registry.delete_images(connection, f"piswarm/{name}", [published[name]])
+            remove_older(connection, image.reference)
+    except PiswarmError as error:
+        console.warn(str(error), connection.node)
 
 
 def _publish(connection: Connection, release: Release, console: Console) -> dict[str, str]:

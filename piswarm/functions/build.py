@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from piswarm.cluster.inventory import BUILD_SLICE, REGISTRY, STATE_DIR
+from piswarm.cluster.inventory import BUILD_SLICE, DISPOSABLE, REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
 from piswarm.functions.source import DISK_HINT
 
@@ -110,11 +110,21 @@ def build(shell: Shell, request: BuildRequest, on_line: Callable[[str], None]) -
     Raises:
         BuildError: it could not be built or pushed; the message says why.
     """
-    reference = f"{REGISTRY}/functions/{request.function}:{request.commit[:12]}"
     with _unpacked(shell, request) as folder:
+        reference = image_name(request, folder)
         command = build_command(request, folder, reference)
         run_build(shell, request.function, command, on_line, timeout_s=request.timeout_s)
-    return f"{reference}@{push(shell, reference)}"
+        return f"{reference}@{push(shell, reference)}"
+
+
+def image_name(request: BuildRequest, folder: str) -> str:
+    """Return a name for the image that no other has: one without a name would be found by nobody who makes room.
+
+    Args:
+        request: what is built.
+        folder: the folder that it is built in, which ends with a random text after a dot.
+    """
+    return f"{REGISTRY}/functions/{request.function}:{request.commit[:12]}-{folder.rpartition('.')[2]}"
 
 
 @contextmanager
@@ -194,6 +204,7 @@ def build_command(request: BuildRequest, folder: str, reference: str) -> str:
     arguments = {**request.build_args, "PISWARM_VERSION": request.version, "BASE": request.base}
     file = f"{folder}/Dockerfile" if request.dockerfile else f"{folder}/source/Dockerfile"
     options = ["--file", file, "--label", f"org.opencontainers.image.revision={request.commit}"]
+    options += ["--label", DISPOSABLE]
     options += [] if request.is_cached else ["--no-cache"]
     source = f"{folder}/source"
     return docker_build(reference, request.platform, arguments, options, source, timeout_s=request.timeout_s)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from piswarm.cluster.inventory import BASE_IMAGE, STATE_DIR
 from piswarm.errors import BuildError
-from piswarm.functions.prune import prune_images
+from piswarm.functions.prune import prune_local
 from piswarm.gateway.delivery import DEPLOYER_LABEL
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def ensure_deployer(site: Site) -> None:
             images.build(site.manager, image, site.cluster.platform, site.console.progress)
             pushed = images.push(site.manager, image.reference, site.console.progress)
         _publish(engine, image.reference, {"image": pushed, "user": user})
-        prune_images(engine, f"piswarm/{image.name}", [image.reference])
+        prune_local(engine, f"piswarm/{image.name}", [image.reference])
 
 
 def _publish(engine: Engine, reference: str, document: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from piswarm.cluster.inventory import Cluster
 from piswarm.console import Console
+from piswarm.errors import PiswarmError
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.lock import BUILDS, deploys_of, exclusive
 from piswarm.functions.version import AUTHOR, COMMIT, SUBJECT
@@ -150,7 +151,6 @@ class Site:
             DeployError: it does not work; the version before still runs.
         """
         from piswarm.functions import history  # noqa: PLC0415
-        from piswarm.functions.prune import prune_images  # noqa: PLC0415
         from piswarm.functions.rollout import put_live  # noqa: PLC0415
 
         name = str(wanted["service"])
@@ -161,9 +161,28 @@ class Site:
                     timeout_s=timeout_s, on_progress=self.console.progress,
                 )  # fmt: skip
             entry = history.record(engine, name, _entry(wanted, self.who, note))
-            kept = [one.image for one in history.entries(engine, name)]
-            prune_images(engine, f"functions/{name}", kept)
+            kept = [one.image for one in history.entries(engine, name) if one.image]
+            self.make_room(engine, name, kept)
         return Deployed(name, self.url(name), entry.commit, entry.image, True, entry.number)
+
+    def make_room(self, engine: Engine, function: str, kept: Collection[str]) -> None:
+        """Remove a function's images, all but those that are kept; that it cannot be done is only told.
+
+        Args:
+            engine: the manager's engine.
+            function: the function's name.
+            kept: references of the images to keep, by digest.
+        """
+        from piswarm.cluster.registry import collect_garbage, has_garbage_day  # noqa: PLC0415
+        from piswarm.functions.prune import prune_function  # noqa: PLC0415
+
+        try:
+            prune_function(engine, self.manager, function, kept)
+            if has_garbage_day(self.manager):
+                with self.building("the registry, which makes room"):
+                    collect_garbage(self.manager)
+        except PiswarmError as error:
+            self.console.warn(str(error))
 
     def record_failure(self, function: str, *, commit: str, subject: str, author: str, reason: str) -> None:
         """Keep in the history that a version did not go live, and why.

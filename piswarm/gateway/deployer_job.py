@@ -18,7 +18,7 @@ FUNCTION_LABEL = "piswarm.deploys"
 
 _STATE_DIR = "/var/lib/piswarm"
 _ENGINE_SOCKET = "/var/run/docker.sock"
-_CERTIFICATES = "/etc/ssl/certs"
+_TRUSTED = ("/etc/ssl/certs", "/etc/docker/certs.d")
 _BUILDS_HERE = "node.labels.piswarm.registry == true"
 _SECRETS = ("basic-auth-user", "basic-auth-password")
 _MEMORY_BYTES = 256 * 2**20
@@ -61,7 +61,11 @@ def job_spec(deployer: Deployer, delivery: Delivery, mounted: Iterable[Mapping[s
             "ContainerSpec": {
                 "Image": deployer.image,
                 "Env": [f"{VARIABLE}={delivery.to_text()}"],
-                "Mounts": [_bind(_ENGINE_SOCKET), _bind(_STATE_DIR), _bind(_CERTIFICATES, read_only=True)],
+                "Mounts": [
+                    _bind(_ENGINE_SOCKET),
+                    _bind(_STATE_DIR),
+                    *(_bind(folder, read_only=True) for folder in _TRUSTED),
+                ],
                 "Secrets": [
                     {**secret, "File": {**secret["File"], "UID": deployer.user}}
                     for secret in mounted

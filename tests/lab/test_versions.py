@@ -15,12 +15,29 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.lab.laboratory import DEPLOY_WITHIN_S, Workplace, commit_all, git, git_served
+from piswarm.cluster.connect import connect
+from piswarm.cluster.inventory import load_cluster
+from piswarm.cluster.registry import collect_garbage
+from piswarm.settings import Settings
+from tests.lab.laboratory import DEPLOY_WITHIN_S, NODES, Workplace, commit_all, git, git_served
 
 pytestmark = pytest.mark.lab
 
 ANSWER_WITHIN_S = 10.0
 SETTLED_WITHIN_S = 60.0
+HEAVY_BYTES = 30_000_000
+REGISTRY = "docker exec $(docker ps --quiet --filter name=piswarm_registry)"
+STORE = "/var/lib/registry/docker/registry/v2"
+TIDY_NOW = """
+set -e
+folder=/run/systemd/system/piswarm-tidy.service.d
+mkdir -p $folder
+printf '[Service]\\nEnvironment=FULL_PERCENT=0 YOUNGER_THAN=0s\\n' >$folder/now.conf
+systemctl daemon-reload
+systemctl start piswarm-tidy.service
+rm -r $folder
+systemctl daemon-reload
+"""
 GLUTTON = "ARG BASE\nFROM ${BASE}\nRUN head -c 400000000 /dev/zero | tail\n"
 
 
@@ -271,6 +288,33 @@ def test_a_manager_that_is_another_one_is_told_and_nothing_is_sent(cluster: Work
     assert "Traceback" not in outcome.told
 
 
+def test_the_registry_holds_what_can_be_gone_back_to_and_nothing_else(cluster: Workplace, project: Path):
+    kept = cluster.piswarm("history", "word", "--json").document()["versions"]
+    assert registered(cluster, "word") == {version["image"].partition("@")[2] for version in kept}
+
+
+def test_a_function_that_is_removed_gives_its_space_back(cluster: Workplace, project: Path, tmp_path: Path):
+    cluster.piswarm("new", "heavy", "--lang", "dockerfile", cwd=tmp_path)
+    dockerfile = tmp_path / "heavy" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + f"RUN head -c {HEAVY_BYTES} /dev/urandom >/tmp/heavy\n")
+    cluster.piswarm("deploy", "heavy", cwd=commit_all(tmp_path), within_s=DEPLOY_WITHIN_S)
+    assert len(registered(cluster, "heavy")) == 1
+    full = stored_bytes(cluster)
+    cluster.piswarm("remove", "heavy", "--yes")
+    assert registered(cluster, "heavy") == set()
+    record = load_cluster(Settings.from_environment(cluster.environment), cluster.lab.name)
+    with connect(record, record.manager) as manager:
+        collect_garbage(manager)
+    assert stored_bytes(cluster) < full - HEAVY_BYTES * 0.9
+    for node in NODES:
+        wait_until_gone(cluster, node, "docker ps --all --quiet --filter label=com.openfaas.function=heavy")
+        cluster.on_node(node, TIDY_NOW)
+        assert "functions/heavy" not in cluster.on_node(node, "docker image ls")
+    word = next(iter(registered(cluster, "word")))
+    pull = f"docker pull --quiet registry.piswarm.internal:5000/functions/word@{word}"
+    assert word in cluster.on_node("pi1", f"DOCKER_CONFIG=/var/lib/piswarm/docker {pull}")
+
+
 def test_a_build_leaves_nothing_on_the_manager(cluster: Workplace, project: Path):
     assert cluster.on_node("pi1", "find /var/lib/piswarm/build -mindepth 1 -maxdepth 1 -type d").strip() == ""
 
@@ -294,6 +338,24 @@ def wait_until_building(cluster: Workplace) -> None:
         assert time.monotonic() < deadline, "the build did not start"
         time.sleep(0.1)
     time.sleep(1)
+
+
+def registered(cluster: Workplace, function: str) -> set[str]:
+    """Return the digests of a function's manifests in the registry, as its disk has them."""
+    folder = f"{STORE}/repositories/functions/{function}/_manifests/revisions/sha256"
+    command = f"{REGISTRY} find {folder} -name link -exec sh -c 'cat $1; echo' - {{}} ';'"
+    return set(cluster.on_node("pi1", command).split())
+
+
+def stored_bytes(cluster: Workplace) -> int:
+    return int(cluster.on_node("pi1", f"{REGISTRY} du --summarize --bytes {STORE}/blobs").split()[0])
+
+
+def wait_until_gone(cluster: Workplace, node: str, command: str) -> None:
+    deadline = time.monotonic() + SETTLED_WITHIN_S
+    while left := cluster.on_node(node, command).split():
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
 
 
 def url(cluster: Workplace, function: str) -> str:

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from piswarm.functions.build import BuildRequest, build_command, explain, readable
+from piswarm.functions.build import BuildRequest, build_command, explain, image_name, readable
 from piswarm.functions.templates import load_templates
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -48,6 +48,14 @@ def test_nothing_of_the_users_is_read_by_the_shell():
     assert words[words.index("--file") + 1] == "/b/functest.1/Dockerfile"
     assert words[words.index("--cgroup-parent") + 1] == "piswarm.slice"
     assert words[-2:] == ["/b/functest.1/source", "2>&1"]
+
+
+def test_each_build_names_its_image_anew():
+    names = {image_name(request(), f"/b/functest.{random}") for random in ("AbCd0123", "EfGh4567")}
+    assert names == {
+        f"registry.piswarm.internal:5000/functions/functest:{SHA[:12]}-{random}"
+        for random in ("AbCd0123", "EfGh4567")
+    }
 
 
 def test_a_dockerfile_of_the_users_is_taken_from_the_source():

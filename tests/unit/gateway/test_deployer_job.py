@@ -36,7 +36,12 @@ def test_a_job_runs_once_where_images_are_built():
 
 def test_a_job_has_the_nodes_state_and_engine_and_only_reads_its_certificates():
     mounts = {mount["Source"]: mount["ReadOnly"] for mount in CONTAINER["Mounts"]}
-    assert mounts == {"/var/run/docker.sock": False, STATE_DIR: False, "/etc/ssl/certs": True}
+    assert mounts == {
+        "/var/run/docker.sock": False,
+        STATE_DIR: False,
+        "/etc/ssl/certs": True,
+        "/etc/docker/certs.d": True,
+    }
 
 
 def test_a_job_gets_the_apis_user_and_password_as_files_of_its_user_and_nothing_secret_elsewhere():

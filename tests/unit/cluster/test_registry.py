@@ -1,0 +1,105 @@
+"""What is deleted from the registry, and when its garbage is worth a new start."""
+
+import json
+import shlex
+
+import pytest
+
+from piswarm.cluster.connect import Result
+from piswarm.cluster.manifests import Answer, delete_unneeded
+from piswarm.cluster.registry import collect_garbage, delete_images, has_garbage_day, is_due
+from piswarm.errors import BuildError
+
+
+class Registry:
+    """The part of a registry's API that knows manifests, in memory."""
+
+    def __init__(self, tags, indexes=None):
+        self.tags = tags
+        self.indexes = indexes or {}
+
+    def __call__(self, method, path):
+        prefix, _, rest = path.removeprefix("/v2/functions/hello/").partition("/")
+        if prefix == "tags":
+            return self._json({"tags": list(self.tags) or None})
+        if method == "DELETE":
+            self.tags = {tag: digest for tag, digest in self.tags.items() if digest != rest}
+            return Answer(202, {}, b"")
+        digest = self.tags.get(rest, rest)
+        if digest not in self.tags.values():
+            return Answer(404, {}, b"{}")
+        return self._json({"manifests": [{"digest": part} for part in self.indexes.get(digest, ())]}, digest)
+
+    def _json(self, document, digest=""):
+        return Answer(200, {"docker-content-digest": digest}, json.dumps(document).encode())
+
+
+class Node:
+    """A node whose shell gives recorded answers."""
+
+    node = "pi1"
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.commands = []
+
+    def run(self, command, **_):
+        self.commands.append(command)
+        return self.answers.pop(0)
+
+
+def test_what_is_not_needed_is_deleted_once_whatever_tags_it_has():
+    registry = Registry({"a": "sha256:1", "b": "sha256:2", "b-again": "sha256:2", "c": "sha256:3"})
+    assert delete_unneeded(registry, "functions/hello", ["sha256:3"]) == ["sha256:1", "sha256:2"]
+    assert registry.tags == {"c": "sha256:3"}
+
+
+def test_the_images_that_an_index_lists_stay_with_it():
+    registry = Registry(
+        {"a": "sha256:i", "a-arm64": "sha256:1", "a-armhf": "sha256:2", "b": "sha256:3"},
+        {"sha256:i": ["sha256:1", "sha256:2"]},
+    )
+    assert delete_unneeded(registry, "functions/hello", ["sha256:i"]) == ["sha256:3"]
+
+
+def test_a_function_that_is_gone_leaves_nothing():
+    registry = Registry({"a": "sha256:1"})
+    assert delete_unneeded(registry, "functions/hello", []) == ["sha256:1"]
+    assert delete_unneeded(registry, "functions/hello", []) == []
+
+
+def test_an_unexpected_answer_deletes_nothing():
+    with pytest.raises(OSError, match="the registry answers 500 out of order"):
+        delete_unneeded(lambda *_: Answer(500, {}, b"out of order"), "functions/hello", [])
+
+
+def test_the_digests_of_the_kept_images_reach_the_node():
+    node = Node(Result("sha256:1\nsha256:2\n", "", 0))
+    assert delete_images(node, "functions/hello", ["r:5000/functions/hello:a@sha256:9"]) == 2
+    assert shlex.split(node.commands[0])[-2:] == ["functions/hello", "sha256:9"]
+
+
+def test_a_registry_that_cannot_be_reached_is_told():
+    with pytest.raises(BuildError, match=r"old images of functions/hello could not be deleted .*: refused"):
+        delete_images(Node(Result("", "refused\n", 1)), "functions/hello", [])
+
+
+@pytest.mark.parametrize(
+    ("started", "due"),
+    [
+        ("2026-01-01T12:00:00.123456789Z", True),
+        ("2026-01-02T11:59:59.1Z", False),
+        ("2026-01-01T12:00:01Z", False),
+    ],
+)
+def test_a_new_start_is_due_after_a_day(started, due):
+    assert is_due("2026-01-02T12:00:01", started) is due
+
+
+def test_a_registry_that_does_not_run_has_no_garbage_day():
+    assert not has_garbage_day(Node(Result("2026-01-02T12:00:01\n", "requires at least 1 argument", 1)))
+
+
+def test_a_registry_that_does_not_start_again_is_told():
+    with pytest.raises(BuildError, match="the registry did not start again: no suitable node"):
+        collect_garbage(Node(Result("", "no suitable node", 1)))
