@@ -11,6 +11,7 @@ from piswarm.cluster.connect import Connection, connect
 from piswarm.cluster.engine import Engine
 from piswarm.cluster.finding import FAULT, OK, WARNING, Finding
 from piswarm.cluster.inventory import REGISTRY, Cluster
+from piswarm.cluster.plan import nodes_for_images
 from piswarm.cluster.probe import on_all, probe
 from piswarm.cluster.status import manager_of
 from piswarm.cluster.swarm import read_services
@@ -49,7 +50,8 @@ def diagnose(cluster: Cluster, console: Console, sudo_password: Secret | None = 
                 members, swarm_id = tuple(view.members), view.cluster_id
                 findings += health.check_members(view) + health.check_services(read_services(engine))
                 with console.step("Trying the overlay network"):
-                    findings += _overlay(cluster, engine, reached)
+                    able = nodes_for_images(facts, cluster.image_arch)
+                    findings += _overlay(cluster, engine, [one for one in reached if one.node in able])
         except SwarmError as error:
             findings.append(Finding(FAULT, "", "swarm", error.message, error.hint))
         findings += checks.check_nodes(

@@ -13,7 +13,7 @@ from piswarm.cluster.finding import Finding
 from piswarm.cluster.fleet import Fleet
 from piswarm.cluster.inventory import PLATFORMS, REGISTRY, Cluster, NodeRecord, save_cluster
 from piswarm.cluster.observe import Observation, check, find_nodes, observe
-from piswarm.cluster.plan import Plan, Wish, plan_cluster
+from piswarm.cluster.plan import Plan, Wish, nodes_for_images, plan_cluster
 from piswarm.cluster.site import InitOptions, Site, open_site
 from piswarm.console import Console
 from piswarm.errors import PartialError, PiswarmError
@@ -68,7 +68,7 @@ def initialise(options: InitOptions, settings: Settings, console: Console) -> In
         if plan.steps:
             fleet = _fleet(site, plan, seen)
             apply_plan(site, plan, cluster, release, fleet)
-            _verify(release, cluster, fleet, console)
+            _verify(release, plan, cluster, fleet, console)
         save_cluster(settings, cluster)
         missing = {node: error.message for node, error in seen.unreachable.items()}
         _all_or_partial(site, missing | (fleet.failures if plan.steps else {}))
@@ -111,7 +111,9 @@ def _fleet(site: Site, plan: Plan, seen: Observation) -> Fleet:
     return Fleet(connections, plan.nodes[0].name, site.console)
 
 
-def _verify(release: stack.Release, cluster: Cluster, fleet: Fleet, console: Console) -> None:
+def _verify(release: stack.Release, plan: Plan, cluster: Cluster, fleet: Fleet, console: Console) -> None:
+    facts = {node.name: node.facts for node in plan.nodes if node.name in fleet.healthy}
+    able = nodes_for_images(facts, cluster.image_arch)
     manager = fleet[cluster.manager.name]
     with engine_of(manager) as engine:
         with console.step("Gateway answers"):
@@ -119,14 +121,17 @@ def _verify(release: stack.Release, cluster: Cluster, fleet: Fleet, console: Con
                 if node.name in fleet.healthy:
                     wait_for_gateway(node.address)
             wait_for_service(manager, engine, f"{swarm.STACK}_gateway", release.digest, console)
-        if len(fleet.healthy) < 2:
+        if len(able) < len(facts):
+            left_out = ", ".join(sorted(facts.keys() - set(able)))
+            console.note(
+                f"The overlay network is not tried on {left_out}: the cluster's images do not run there."
+            )
+        if len(able) < 2:
             return
         with console.step("Nodes reach each other over the overlay network"):
             engine.use_registry(REGISTRY, *cluster.registry_credentials)
             mesh.raise_gaps(
-                mesh.overlay_gaps(
-                    engine, [fleet[node] for node in fleet.healthy], swarm.function_base_image(engine)
-                )
+                mesh.overlay_gaps(engine, [fleet[node] for node in able], swarm.function_base_image(engine))
             )
 
 

@@ -318,6 +318,18 @@ def runs_images(facts: Facts, image_arch: str) -> bool:
     )
 
 
+def nodes_for_images(facts: Mapping[str, Facts], image_arch: str) -> list[str]:
+    """Return the names of the nodes that run images of an architecture.
+
+    Where no node is made for them, they are emulated on all.
+
+    Args:
+        facts: what the probe saw on each node.
+        image_arch: the architecture, in Debian's words.
+    """
+    return [name for name, seen in facts.items() if runs_images(seen, image_arch)] or list(facts)
+
+
 def _unfit_warnings(unfit: Sequence[Observed], all_nodes: Sequence[Observed], image_arch: str) -> list[str]:
     if not unfit:
         return []

@@ -11,6 +11,7 @@ from piswarm.cluster.plan import (
     Wish,
     manager_count,
     node_labels,
+    nodes_for_images,
     plan_cluster,
     unique_names,
 )
@@ -90,3 +91,16 @@ def test_the_plan_knows_the_nodes_of_a_kind_of_step_and_their_networks():
     plan = plan_cluster(WISH, observed(3))
     assert [node.name for node in plan.nodes_with(JOIN)] == ["pi2", "pi3"]
     assert plan.networks() == ["10.0.0.1/24", "10.0.0.2/24", "10.0.0.3/24"]
+
+
+def test_nodes_that_run_the_images_are_told_from_those_that_do_not():
+    facts = {"a": Facts("a", arch="arm64"), "b": Facts("b", arch="armhf"), "c": Facts("c", arch="amd64")}
+    assert nodes_for_images(facts, "arm64") == ["a"]
+    assert nodes_for_images(facts, "armhf") == ["a", "b"]
+
+
+def test_images_that_no_node_is_made_for_are_emulated_on_all():
+    assert nodes_for_images({"a": Facts("a", arch="amd64"), "b": Facts("b", arch="amd64")}, "armhf") == [
+        "a",
+        "b",
+    ]
