@@ -41,8 +41,12 @@ def init(
         typer.Option("--docker-source", help="Docker from its own repository (docker) or Debian's (distro)."),
     ] = "",
     base_image: Annotated[
-        str, typer.Option("--base-image", help="Debian base of all images: a reference or an archive.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            "--base-image",
+            help="Debian base of all images: a reference or an archive; ARCH=IMAGE for another architecture.",
+        ),
+    ] = None,
     image_arch: Annotated[
         str,
         typer.Option(
@@ -61,10 +65,12 @@ def init(
 
     Example:  piswarm init --user pi
     """
+    from piswarm.cluster.bases import split  # noqa: PLC0415
     from piswarm.cluster.init import initialise  # noqa: PLC0415
     from piswarm.cluster.site import InitOptions  # noqa: PLC0415
 
     console, settings = context.console(as_json), context.settings()
+    main_base, other_bases = split(base_image or ())
     known = passwords.read(password_file, settings)
     options = InitOptions(
         cluster=context.options().cluster or settings.chosen_cluster or "home",
@@ -75,7 +81,8 @@ def init(
         sudo_password=known.sudo,
         managers=managers,
         docker_source=docker_source,
-        base_image=base_image,
+        base_image=main_base,
+        other_base_images=other_bases,
         image_arch=image_arch,
         ca_bundle=ca_bundle,
         yes=yes,

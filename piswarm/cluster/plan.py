@@ -334,9 +334,9 @@ def _unfit_warnings(unfit: Sequence[Observed], all_nodes: Sequence[Observed], im
     if not unfit:
         return []
     names = ", ".join(one.facts.hostname for one in unfit)
-    remedy = "Best flash all with the same system."
+    remedy = "Functions are built there, too."
     if all(runs_images(one.facts, "armhf") for one in all_nodes):
-        remedy = "With '--image-arch armhf' the images run on all of them."
+        remedy += " With '--image-arch armhf' the images run on all of them."
     return [f"{names}: images for {image_arch} do not run there, so no manager is put there. {remedy}"]
 
 

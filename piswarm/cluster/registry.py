@@ -1,14 +1,16 @@
-"""Keeping the cluster's registry small: unneeded images are deleted at once, their blobs at its next start."""
+"""The cluster's registry: its password, images that several others are joined to, and room for new ones."""
 
 from __future__ import annotations
 
+import base64
+import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from piswarm.cluster.inventory import REGISTRY, STATE_DIR
+from piswarm.cluster.inventory import PLATFORMS, REGISTRY, STATE_DIR
 from piswarm.errors import BuildError
 
 if TYPE_CHECKING:
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
 
 SERVICE = "piswarm_registry"
 _SCRIPT = (Path(__file__).parent / "manifests.py").read_text()
-_DELETE_TIMEOUT_S = 300.0
+_MANIFESTS_TIMEOUT_S = 300.0
 _COMMAND_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 300.0
+_INDEX = "all"
 _COLLECT_AFTER = timedelta(days=1)
 _TO_SECONDS = len("2026-01-31T12:00:00")
 
@@ -39,16 +42,53 @@ def delete_images(connection: Shell, repository: str, kept: Iterable[str]) -> in
     Raises:
         BuildError: the registry refuses it or cannot be reached.
     """
-    digests = [image.partition("@")[2] for image in kept]
-    command = shlex.join(["python3", "-c", _SCRIPT, REGISTRY, STATE_DIR, repository, *digests])
-    result = connection.run(command, timeout_s=_DELETE_TIMEOUT_S, check=False)
+    wish = {"repository": repository, "needed": [image.partition("@")[2] for image in kept]}
+    return len(_done(connection, wish, f"old images of {repository} could not be deleted from the registry"))
+
+
+def join_images(connection: Shell, images: Mapping[str, str]) -> str:
+    """Join the images of one version for several architectures to one that suits all of these.
+
+    Args:
+        connection: a manager that may push.
+        images: references by digest of images in one repository, by architecture in Debian's words.
+
+    Returns:
+        The reference of the index, by digest.
+
+    Raises:
+        BuildError: the registry refuses it or cannot be reached.
+    """
+    name, _, _ = next(iter(images.values())).partition("@")
+    parts = [
+        {"digest": image.partition("@")[2], "platform": platform_of(arch)} for arch, image in images.items()
+    ]
+    place, _, tag = name.rpartition(":")
+    wish = {"repository": place.removeprefix(f"{REGISTRY}/"), "tag": f"{tag}-{_INDEX}", "parts": parts}
+    (digest,) = _done(connection, wish, f"the images for {' and '.join(images)} could not be joined")
+    return f"{name}-{_INDEX}@{digest}"
+
+
+def platform_of(arch: str) -> dict[str, str]:
+    """Return an architecture (Debian's word) as an image index names it."""
+    system, architecture, *variant = PLATFORMS[arch].split("/")
+    return {"os": system, "architecture": architecture, **({"variant": variant[0]} if variant else {})}
+
+
+def login_file(user: str, password: str) -> bytes:
+    """Return Docker's client configuration with the registry's password."""
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return json.dumps({"auths": {REGISTRY: {"auth": token}}}).encode()
+
+
+def _done(connection: Shell, wish: Mapping[str, object], failed: str) -> list[str]:
+    """Have the manager do something to the registry's manifests; return the digests that came of it."""
+    command = shlex.join(["python3", "-c", _SCRIPT, REGISTRY, STATE_DIR, json.dumps(wish)])
+    result = connection.run(command, timeout_s=_MANIFESTS_TIMEOUT_S, check=False)
     if result.exit_code != 0:
-        raise BuildError(
-            f"{connection.node}: old images of {repository} could not be deleted from the registry: "
-            f"{' '.join(result.stderr.split()) or 'it said nothing'}.",
-            "See how the registry is: piswarm status",
-        )
-    return len(result.stdout.split())
+        said = " ".join(result.stderr.split()) or "it said nothing"
+        raise BuildError(f"{connection.node}: {failed}: {said}.", "See how the registry is: piswarm status")
+    return result.stdout.split()
 
 
 def has_garbage_day(connection: Shell) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from piswarm.cluster import stack, trust
+from piswarm.cluster.bases import MAIN, OPTIONS_FILE, OTHERS
 from piswarm.cluster.connect import Login
 from piswarm.cluster.images import DEFAULT_BASE, read_base
 from piswarm.cluster.inventory import PLATFORMS, REGISTRY_HOST, write_file
@@ -22,12 +23,12 @@ from piswarm.errors import UsageError
 from piswarm.secret import Secret
 from piswarm.settings import Settings
 
-_OPTIONS_FILE = "options.json"
 _USUAL: dict[str, Any] = {
     "interfaces": (),
     "user": "pi",
     "docker_source": "docker",
-    "base_image": DEFAULT_BASE,
+    MAIN: DEFAULT_BASE,
+    OTHERS: (),
     "image_arch": "",
     "ca_bundle": None,
     "managers": 0,
@@ -49,6 +50,8 @@ class InitOptions:
         docker_source: `docker` or `distro`; empty for the recorded one, or `docker`.
         base_image: image reference or root file system archive that all images start from; empty for the
             recorded one, or Docker Hub's Debian.
+        other_base_images: what functions for other architectures start from, as `ARCH=IMAGE`; where one is not named,
+            the same reference.
         image_arch: architecture of the images (Debian's word); empty for the first manager's own.
         ca_bundle: a file of certificate authorities that the nodes are to trust, too.
         yes: do not ask before changing nodes.
@@ -64,6 +67,7 @@ class InitOptions:
     managers: int = 0
     docker_source: str = ""
     base_image: str = ""
+    other_base_images: tuple[str, ...] = ()
     image_arch: str = ""
     ca_bundle: Path | None = None
     yes: bool = False
@@ -72,18 +76,18 @@ class InitOptions:
     def completed(self, settings: Settings) -> InitOptions:
         """Return the options with what was not said filled in: as the last time on this cluster, or as usual."""
         try:
-            recorded = json.loads((settings.cluster_dir(self.cluster) / _OPTIONS_FILE).read_text())
+            recorded = json.loads((settings.cluster_dir(self.cluster) / OPTIONS_FILE).read_text())
         except FileNotFoundError:
             recorded = {}
         said = {key: getattr(self, key) or recorded.get(key) or usual for key, usual in _USUAL.items()}
-        said["interfaces"] = tuple(said["interfaces"])
+        said["interfaces"], said[OTHERS] = tuple(said["interfaces"]), tuple(said[OTHERS])
         said["ca_bundle"] = Path(said["ca_bundle"]) if said["ca_bundle"] else None
         return replace(self, **said)
 
     def record(self, directory: Path) -> None:
         """Keep what the next run on this cluster must not have to be told again; nothing secret is in it."""
         kept = {key: getattr(self, key) for key in _USUAL}
-        write_file(directory / _OPTIONS_FILE, json.dumps(kept, indent=2, default=str) + "\n")
+        write_file(directory / OPTIONS_FILE, json.dumps(kept, indent=2, default=str) + "\n")
 
     def check(self) -> None:
         """Refuse options that cannot be meant.
@@ -172,7 +176,7 @@ class Site:
 
 def _remove_unless_begun(directory: Path) -> None:
     """Remove the folder of a cluster whose nodes were never touched: then its options are not recorded."""
-    if not (directory / _OPTIONS_FILE).exists():
+    if not (directory / OPTIONS_FILE).exists():
         shutil.rmtree(directory, ignore_errors=True)
 
 

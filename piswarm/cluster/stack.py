@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import yaml
 
-from piswarm.cluster import images, registry
+from piswarm.cluster import images
 from piswarm.cluster.connect import Connection, quote
 from piswarm.cluster.converge import wait_for_service
 from piswarm.cluster.engine import Engine, engine_of
-from piswarm.cluster.inventory import BASE_IMAGE, REGISTRY, STATE_DIR
+from piswarm.cluster.inventory import BASE_IMAGE, STATE_DIR
 from piswarm.cluster.older_images import remove_older
+from piswarm.cluster.registry import delete_images, login_file
 from piswarm.cluster.swarm import RELEASE_LABEL, STACK
 from piswarm.cluster.trust import KeyPair
 from piswarm.console import Console
@@ -71,8 +70,7 @@ def make_release(
 def docker_config(credentials: Mapping[str, Mapping[str, str]]) -> bytes:
     """Return Docker's client configuration with the registry's password."""
     entry = credentials["registry"]
-    token = base64.b64encode(f"{entry['user']}:{entry['password']}".encode()).decode()
-    return json.dumps({"auths": {REGISTRY: {"auth": token}}}).encode()
+    return login_file(entry["user"], entry["password"])
 
 
 def deploy_stack(connection: Connection, release: Release, console: Console) -> None:
@@ -110,7 +108,7 @@ def _make_room(
     """Remove the images of earlier releases; that it cannot be done is only told."""
     try:
         for name, image in release.images.items():
-            registry.delete_images(connection, f"piswarm/{name}", [published[name]])
+            delete_images(connection, f"piswarm/{name}", [published[name]])
             remove_older(connection, image.reference)
     except PiswarmError as error:
         console.warn(str(error), connection.node)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import docker
@@ -15,6 +16,7 @@ import docker
 from piswarm.cluster.engine_errors import explained
 from piswarm.cluster.shell import Result, failed, still_running, too_slow
 from piswarm.errors import ConnectError
+from piswarm.functions.architectures import check_built_by_one
 from piswarm.functions.site import Site
 
 ENGINE_SOCKET = "/var/run/docker.sock"
@@ -159,10 +161,19 @@ class HeldProcess:
 class LocalSite(Site):
     """A cluster at work, from its manager itself."""
 
-    @property
+    @cached_property
     def manager(self) -> LocalShell:
         """Return the shell of this node."""
         return LocalShell(self.cluster.manager.name)
+
+    def node_for(self, arch: str) -> LocalShell:
+        """Return the shell of this node, which builds for its own architecture alone.
+
+        Raises:
+            SpecError: it is another one.
+        """
+        check_built_by_one([arch], self.cluster)
+        return self.manager
 
     @contextmanager
     def engine(self) -> Iterator[docker.APIClient]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from piswarm.cluster.inventory import REGISTRY, STATE_DIR
 from piswarm.cluster.older_images import remove_older
-from piswarm.cluster.registry import delete_images
 from piswarm.errors import BuildError
-from piswarm.functions.build import docker_build, push, run_build
+from piswarm.functions.build import docker_build, run_build
 from piswarm.functions.templates import Template
 
 if TYPE_CHECKING:
@@ -84,8 +83,6 @@ def _make(
             shell.put(content, f"{context}/{name}", 0o644)
         command = docker_build(reference, platform, {"BASE": below}, [], context)
         run_build(shell, f"the {template.name} image", command, on_line)
-        digest = push(shell, reference)
     finally:
         shell.run(shlex.join(["rm", "-rf", context]), timeout_s=_TIMEOUT_S, check=False)
-    delete_images(shell, f"piswarm/{template.image}", [f"{reference}@{digest}"])
     remove_older(shell, reference)

@@ -50,10 +50,10 @@ _REASONS = (
     ),
     (r"Could not find a version that satisfies the requirement (\S+)", "there is no package {0}"),
     (r"(Invalid requirement: .+)", "requirements.txt has an {0}"),
-    (r"CERTIFICATE_VERIFY_FAILED", "the package index shows a certificate that the manager does not trust"),
+    (r"CERTIFICATE_VERIFY_FAILED", "the package index shows a certificate that the node does not trust"),
     (r"((?:Syntax|Indentation|Tab)Error: .+)", "handler.py is no Python: {0}"),
-    (r"(?i)no space left on device", "the disk of the manager is full"),
-    (r"Temporary failure in name resolution", "the manager cannot resolve names on the internet"),
+    (r"(?i)no space left on device", "the disk of the node is full"),
+    (r"Temporary failure in name resolution", "the node cannot resolve names on the internet"),
 )
 _HINTS = {
     "certificate": "Give the bundle that knows it to the nodes: piswarm init --ca-bundle FILE",

@@ -6,22 +6,25 @@ the version that runs alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from piswarm.cluster.inventory import Cluster
-from piswarm.errors import SpecError, UsageError
-from piswarm.functions.base_image import base_image
-from piswarm.functions.build import BUILD_TIMEOUT_S, BuildRequest, build
+from piswarm.errors import BuildError, SpecError, UsageError
+from piswarm.functions.architectures import builders, pin, wanted
+from piswarm.functions.build import BUILD_TIMEOUT_S
 from piswarm.functions.gateway import GatewayClient
+from piswarm.functions.natively import build_version
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.site import Deployed, Site
 from piswarm.functions.source import Source, WorkTree, find_work_tree, is_in_repository
 from piswarm.functions.spec import Stack
 from piswarm.functions.version import (
+    ARCHITECTURES,
     Version,
+    annotation,
     deployment,
     find_stack_file,
     find_stack_file_in,
@@ -31,6 +34,9 @@ from piswarm.functions.version import (
     read_version,
     version_at,
 )
+
+if TYPE_CHECKING:
+    from piswarm.cluster.shell import Shell
 
 LIVE_TIMEOUT_S = 120.0
 
@@ -66,43 +72,62 @@ class Wish:
     build_timeout_s: float = BUILD_TIMEOUT_S
 
 
+@dataclass(frozen=True)
+class Remote:
+    """A repository elsewhere that the nodes fetch from.
+
+    Attributes:
+        url: its address.
+        ref: branch, tag or commit; empty for its default branch.
+    """
+
+    url: str
+    ref: str
+
+
 def deploy_function(site: Site, wish: Wish) -> Deployed:
     """Make the version of a function that a commit holds the one that answers.
 
     Raises:
         PiswarmError: it could not be done; the version that was live still is.
     """
-    work_tree, version = _observe(site, wish)
+    where, version = _observe(site, wish)
+    architectures = wanted(builders(site.cluster), version.spec.constraints)
     running = site.gateway.function(wish.function)
-    if is_live(running, version.fingerprint) and not wish.is_forced:
+    if _is_live(site, running, version, architectures) and not wish.is_forced:
         return _as_it_is(site, version, running)
     check_secrets(site.gateway, version)
     site.console.note(f"Commit {version.source.commit.short} ({version.source.commit.subject})")
     if wish.is_dry_run:
-        for step in plan_deploy(version, running, site.cluster):
+        for step in plan_deploy(version, running, site.cluster, architectures):
             site.console.note(f"Would {step}")
         return _as_it_is(site, version, running)
     with site.deploying(wish.function) as somebody_else_did:
         if somebody_else_did:
             running = site.gateway.function(wish.function)
-            if is_live(running, version.fingerprint):
+            if _is_live(site, running, version, architectures):
                 return _as_it_is(site, version, running)
-        repository = ManagerRepository(site.manager, wish.function)
-        if work_tree is not None:
-            _send(site, repository, work_tree, version)
-        image = _build(site, repository, version, wish)
-        wanted = deployment(version.spec, image, origin(version))
-        wanted["constraints"] += _architecture(site.cluster)
-        return site.put_live(wanted, running, wish.live_timeout_s)
+        for shell in [site.node_for(arch) for arch in architectures]:
+            _bring(site, shell, where, version)
+        image = build_version(
+            site, version, architectures, is_cached=not wish.is_forced, timeout_s=wish.build_timeout_s
+        )
+        annotations = {**origin(version), ARCHITECTURES: ",".join(architectures)}
+        body = deployment(version.spec, image, annotations)
+        body["constraints"] += pin(architectures, site.cluster)
+        return site.put_live(body, running, wish.live_timeout_s)
 
 
-def plan_deploy(version: Version, running: Mapping[str, Any] | None, cluster: Cluster) -> list[str]:
+def plan_deploy(
+    version: Version, running: Mapping[str, Any] | None, cluster: Cluster, architectures: Sequence[str]
+) -> list[str]:
     """Return the steps of a deploy, in words."""
-    name, manager = version.spec.name, cluster.manager.name
+    name, kinds = version.spec.name, builders(cluster)
+    nodes = " and ".join(kinds[arch][0].name for arch in architectures)
     verb = "update" if running is not None else "create"
     return [
-        f"send commit {version.source.commit.short} to {manager}",
-        f"build {name} ({version.template.name}) on {manager} and give it to the registry",
+        f"send commit {version.source.commit.short} to {nodes}",
+        f"build {name} ({version.template.name}) on {nodes} and give it to the registry",
         f"{verb} {name} and wait until it answers",
     ]
 
@@ -124,11 +149,22 @@ def check_secrets(gateway: GatewayClient, version: Version) -> None:
         )
 
 
-def _observe(site: Site, wish: Wish) -> tuple[WorkTree | None, Version]:
+def _is_live(
+    site: Site, running: Mapping[str, Any] | None, version: Version, architectures: Sequence[str]
+) -> bool:
+    """Return whether what runs is the version, built for all that there is now."""
+    if running is None or not is_live(running, version.fingerprint):
+        return False
+    built = annotation(running, ARCHITECTURES) or site.cluster.image_arch
+    return built.split(",") == list(architectures)
+
+
+def _observe(site: Site, wish: Wish) -> tuple[WorkTree | Remote, Version]:
     """Find the commit and read what it says; of a repository elsewhere, the manager fetches it."""
-    work_tree = None
+    where: WorkTree | Remote
     if wish.repo:
-        source = _fetch(site, wish, wish.repo, wish.ref)
+        where = Remote(wish.repo, wish.ref)
+        source = _fetch(site, wish, where)
         stack_file = find_stack_file_in(source, wish.function, wish.file)
         version = read_version(source, wish.function, stack_file, wish.variables)
     else:
@@ -136,13 +172,14 @@ def _observe(site: Site, wish: Wish) -> tuple[WorkTree | None, Version]:
         stack = _stack_that_names_a_repository(path, wish)
         if stack is not None:
             spec = stack.function(wish.function)
-            source = _fetch(site, wish, spec.repo, wish.ref or spec.ref)
+            where = Remote(spec.repo, wish.ref or spec.ref)
+            source = _fetch(site, wish, where)
             version = version_at(source, stack, wish.function, path.name, wish.variables)
         else:
-            work_tree, version = _observe_work_tree(site, wish, path)
+            where, version = _observe_work_tree(site, wish, path)
     for note in version.notes:
         site.console.note(note)
-    return work_tree, version
+    return where, version
 
 
 def _stack_that_names_a_repository(path: Path, wish: Wish) -> Stack | None:
@@ -157,9 +194,9 @@ def _stack_that_names_a_repository(path: Path, wish: Wish) -> Stack | None:
     return stack if spec is not None and spec.repo else None
 
 
-def _fetch(site: Site, wish: Wish, url: str, ref: str) -> Source:
-    with site.console.step(f"Fetch {url}{f' {ref}' if ref else ''}"):
-        return ManagerRepository(site.manager, wish.function).fetch(url, ref)
+def _fetch(site: Site, wish: Wish, remote: Remote) -> Source:
+    with site.console.step(f"Fetch {remote.url} {remote.ref}".rstrip()):
+        return ManagerRepository(site.manager, wish.function).fetch(remote.url, remote.ref)
 
 
 def _observe_work_tree(site: Site, wish: Wish, path: Path) -> tuple[WorkTree, Version]:
@@ -178,39 +215,24 @@ def _observe_work_tree(site: Site, wish: Wish, path: Path) -> tuple[WorkTree, Ve
     return work_tree, version
 
 
-def _send(site: Site, repository: ManagerRepository, work_tree: WorkTree, version: Version) -> None:
-    with site.console.step(f"Send commit {version.source.commit.short} to {site.manager.node}"):
-        repository.prepare()
-        work_tree.push(version.source.commit, repository.address, site.manager.ssh_command())
-
-
-def _build(site: Site, repository: ManagerRepository, version: Version, wish: Wish) -> str:
-    name, platform = version.spec.name, site.cluster.platform
-    with site.console.step(f"Build {name} on {site.manager.node}"), site.building(name):
-        request = BuildRequest(
-            function=name,
-            repository=repository.path,
-            commit=version.source.commit.sha,
-            version=version.fingerprint,
-            folder=version.folder,
-            platform=platform,
-            base=base_image(site.manager, version.template, platform, site.console.progress),
-            dockerfile=version.template.dockerfile,
-            build_args=version.spec.build_args,
-            is_cached=not wish.is_forced,
-            timeout_s=wish.build_timeout_s,
-        )
-        return build(site.manager, request, site.console.progress)
+def _bring(site: Site, shell: Shell, origin: WorkTree | Remote, version: Version) -> None:
+    """Have the commit on a node that builds."""
+    repository, commit = ManagerRepository(shell, version.spec.name), version.source.commit
+    if isinstance(origin, WorkTree):
+        with site.console.step(f"Send commit {commit.short} to {shell.node}"):
+            repository.prepare()
+            origin.push(commit, repository.address, shell.ssh_command())
+    elif shell is not site.manager:
+        with site.console.step(f"Fetch commit {commit.short} on {shell.node}"):
+            fetched = repository.fetch(origin.url, origin.ref).commit
+        if fetched.sha != commit.sha:
+            raise BuildError(
+                f"{origin.url} has moved on from {commit.short} to {fetched.short} meanwhile.",
+                "Run the same command again.",
+            )
 
 
 def _as_it_is(site: Site, version: Version, running: Mapping[str, Any] | None) -> Deployed:
     name = version.spec.name
     image = str(running["image"]) if running else ""
     return Deployed(name, site.url(name), version.source.commit.sha, image, False)
-
-
-def _architecture(cluster: Cluster) -> list[str]:
-    """Keep images off nodes with another processor than the one that they are built for."""
-    if len({node.arch for node in cluster.nodes}) < 2:
-        return []
-    return [f"node.labels.piswarm.arch=={cluster.image_arch}"]

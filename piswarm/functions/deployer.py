@@ -34,7 +34,10 @@ def ensure_deployer(site: Site) -> None:
     with site.engine() as engine:
         if any(config["Spec"]["Name"] == _config_name(image.reference) for config in _configs(engine)):
             return
-        with site.console.step("Image of the deployer", site.manager.node), site.building("the deployer"):
+        with (
+            site.console.step("Image of the deployer", site.manager.node),
+            site.building("the deployer", site.manager),
+        ):
             images.build(site.manager, image, site.cluster.platform, site.console.progress)
             pushed = images.push(site.manager, image.reference, site.console.progress)
         _publish(engine, image.reference, {"image": pushed, "user": user})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from piswarm.errors import SpecError
+from piswarm.functions.architectures import builders, check_built_by_one, wanted
 from piswarm.functions.deployer import ensure_deployer
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.version import annotation, find_stack_file_in
@@ -43,7 +44,8 @@ def make_hook(site: Site, function: str) -> Hook:
 
     Raises:
         GatewayError: there is no such function.
-        SpecError: it was not deployed from a branch of a repository that describes it.
+        SpecError: it was not deployed from a branch of a repository that describes it, or the manager cannot build
+            it alone.
         BuildError: the manager cannot fetch the repository, or the deployer could not be made.
     """
     running = site.gateway.existing(function)
@@ -56,6 +58,7 @@ def make_hook(site: Site, function: str) -> Hook:
     repository = ManagerRepository(site.manager, function)
     with site.console.step(f"Fetch {url}"):
         find_stack_file_in(repository.fetch(url, ref), function, annotation(running, FILE))
+        check_built_by_one(wanted(builders(site.cluster), running.get("constraints") or ()), site.cluster)
         branch = repository.branch(url, ref)
     ensure_deployer(site)
     _, password = site.gateway.credentials

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from piswarm.cluster.inventory import Cluster
 from piswarm.console import Console
-from piswarm.errors import PiswarmError
+from piswarm.errors import ConnectError, PiswarmError
+from piswarm.functions.architectures import builders
 from piswarm.functions.gateway import GatewayClient
 from piswarm.functions.lock import BUILDS, deploys_of, exclusive
 from piswarm.functions.version import AUTHOR, COMMIT, SUBJECT
@@ -69,12 +70,14 @@ class Site:
         console: is told what happens.
         gateway: the cluster's gateway.
         who: who works, for those who wait and for the history.
+        others: to the nodes other than the manager that build, by name.
     """
 
     cluster: Cluster
     console: Console
     gateway: GatewayClient
     who: str = field(default_factory=_me)
+    others: dict[str, Connection] = field(default_factory=dict)
 
     @property
     def manager(self) -> Shell:
@@ -93,6 +96,34 @@ class Site:
         with engine_of(self._connection) as engine:
             yield engine
 
+    def node_for(self, arch: str) -> Shell:
+        """Return the shell of the node that builds for an architecture: the first that can and answers.
+
+        Raises:
+            ConnectError: none of them answers.
+        """
+        from piswarm.cluster.connect import connect  # noqa: PLC0415
+
+        candidates = builders(self.cluster)[arch]
+        if candidates == (self.cluster.manager,):
+            return self.manager
+        faults = []
+        for node in candidates:
+            if node.name not in self.others:
+                connection = connect(self.cluster, node)
+                try:
+                    connection.open()
+                except ConnectError as error:
+                    faults.append(error.message)
+                    continue
+                self.others[node.name] = connection
+            return self.others[node.name]
+        raise ConnectError(
+            f"No node answers that could build for {arch}: {' '.join(faults)}",
+            "Switch one on, take them out of the cluster (piswarm node remove), or keep the function off them: "
+            f"constraints: [node.labels.piswarm.arch != {arch}]",
+        )
+
     @cached_property
     def _connection(self) -> Connection:
         """Return the connection to the manager; it opens itself when it is first used."""
@@ -101,9 +132,11 @@ class Site:
         return connect(self.cluster, self.cluster.manager)
 
     def close(self) -> None:
-        """Close the connection to the manager, if there is one."""
+        """Close the connections to the nodes that build."""
         if "_connection" in self.__dict__:
             self._connection.close()
+        for connection in self.others.values():
+            connection.close()
 
     def url(self, function: str) -> str:
         """Return where a function answers."""
@@ -123,15 +156,19 @@ class Site:
             yield somebody_else_did
 
     @contextmanager
-    def building(self, what: str) -> Iterator[None]:
-        """Keep others from building on the manager meanwhile.
+    def building(self, what: str, shell: Shell) -> Iterator[None]:
+        """Keep others from building on a node meanwhile.
+
+        Args:
+            what: what is built, for those who wait.
+            shell: the node.
 
         Raises:
             DeployError: the others did not end in time.
         """
         with exclusive(
-            self.manager, BUILDS, f"{what}, by {self.who}", timeout_s=LOCK_TIMEOUT_S,
-            on_wait=lambda holder: self.console.progress(f"waiting for the build of {holder}"),
+            shell, BUILDS, f"{what}, by {self.who}", timeout_s=LOCK_TIMEOUT_S,
+            on_wait=lambda holder: self.console.progress(f"waiting for the build of {holder}", shell.node),
         ):  # fmt: skip
             yield
 
@@ -179,7 +216,7 @@ class Site:
         try:
             prune_function(engine, self.manager, function, kept)
             if has_garbage_day(self.manager):
-                with self.building("the registry, which makes room"):
+                with self.building("the registry, which makes room", self.manager):
                     collect_garbage(self.manager)
         except PiswarmError as error:
             self.console.warn(str(error))

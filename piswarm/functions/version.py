@@ -20,6 +20,7 @@ FINGERPRINT = "piswarm.fingerprint"
 COMMIT = "piswarm.commit"
 SUBJECT = "piswarm.subject"
 AUTHOR = "piswarm.author"
+ARCHITECTURES = "piswarm.architectures"
 """Annotations that say what a running version was made from."""
 
 _STACK_FILES = ("stack.yml", "stack.yaml")

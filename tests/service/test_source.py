@@ -222,7 +222,7 @@ def test_a_push_that_fails_says_why(repository, tmp_path):
     tree = find_work_tree(repository)
     with pytest.raises(BuildError) as caught:
         tree.push(tree.head().commit, str(tmp_path / "nothing.git"), ["ssh"])
-    assert "could not be sent to the manager" in caught.value.message
+    assert "could not be sent to the node that builds" in caught.value.message
     assert "\n" not in caught.value.message
 
 

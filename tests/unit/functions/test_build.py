@@ -108,7 +108,7 @@ def test_what_a_line_of_the_build_tells(line, told):
             "#8 9.1   ERROR: Failed building wheel for psutil\n#8 9.2 error: failed-wheel-build\nERROR: x",
             "the package index has no ready-made psutil for this processor, and compiling it failed",
         ),
-        ("write /var/lib/docker/x: no space left on device", "the disk of the manager is full"),
+        ("write /var/lib/docker/x: no space left on device", "the disk of the node is full"),
         (
             'ERROR: process "/bin/sh -c pip" did not complete successfully: exit code: 137',
             "the build ran out of memory",
