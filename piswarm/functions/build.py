@@ -49,6 +49,7 @@ _REASONS = (
         "the package index has no {0} for this Python and processor",
     ),
     (r"Could not find a version that satisfies the requirement (\S+)", "there is no package {0}"),
+    (r"Unable to locate package (\S+)", "Debian has no package {0} for this processor"),
     (r"(Invalid requirement: .+)", "requirements.txt has an {0}"),
     (r"CERTIFICATE_VERIFY_FAILED", "the package index shows a certificate that the node does not trust"),
     (r"((?:Syntax|Indentation|Tab)Error: .+)", "handler.py is no Python: {0}"),

@@ -118,6 +118,10 @@ def test_what_a_line_of_the_build_tells(line, told):
             "#8 9.1   ERROR: Failed building wheel for numpy",
             "the build ran out of memory",
         ),
+        (
+            "#8 6.144 E: Unable to locate package libnope\nERROR: exit code: 100",
+            "Debian has no package libnope for this processor",
+        ),
         ("#8 9.0 we killed the dragon\nERROR: something new.", "something new"),
         ("", "it said nothing"),
     ],
