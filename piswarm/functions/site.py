@@ -81,7 +81,7 @@ class Site:
 
     @property
     def manager(self) -> Shell:
-        """Return the shell of the node that builds."""
+        """Return the shell of the first manager."""
         return self._connection
 
     @contextmanager
@@ -216,7 +216,10 @@ class Site:
         try:
             prune_function(engine, self.manager, function, kept)
             if has_garbage_day(self.manager):
-                with self.building("the registry, which makes room", self.manager):
+                with (
+                    self.console.step("Start the registry anew, to free the space of old images"),
+                    self.building("the registry, which is started anew", self.manager),
+                ):
                     collect_garbage(self.manager)
         except PiswarmError as error:
             self.console.warn(str(error))
