@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from piswarm.errors import PiswarmError
@@ -130,10 +130,17 @@ async def _refuse(_: Request, exc: Exception) -> Response:
     return _text(f"{exc}\n", status)
 
 
-async def _refuse_by_framework(_: Request, exc: Exception) -> Response:
+async def _refuse_by_framework(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101  (registered for nothing else)
     text = "404 page not found" if exc.status_code == 404 else exc.detail
-    return _text(f"{text}\n", exc.status_code, exc.headers)
+    headers = {"Allow": ", ".join(_methods(request))} if exc.status_code == 405 else exc.headers
+    return _text(f"{text}\n", exc.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods of all routes of the request's path; Starlette tells only the first route's."""
+    routes = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in routes for method in getattr(route, "methods", ())})
 
 
 async def _fail(request: Request, _: Exception) -> Response:

@@ -24,7 +24,7 @@ from piswarm.gateway.function import (
 from piswarm.gateway.quantities import parse_cpu, parse_memory, parse_seconds
 
 # Swarm allows 63 characters for a service's name; the pattern is the one that OpenFaaS's page checks.
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ENVIRONMENT_NAME = re.compile(r"[^=\0]+")
 # As Swarm itself reads it: swarmkit, manager/constraint/constraint.go.
 _CONSTRAINT = re.compile(r"\s*[a-z_][a-z0-9\-_.]+\s*(==|!=)\s*[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE)
@@ -120,7 +120,7 @@ class _Reader:
 
     def name(self, field: str) -> str:
         name = without_namespace(self.text(field))
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             self.faults.append(
                 f"{field} '{name}' is not 1 to 63 lower-case letters, digits and inner hyphens"
             )
@@ -143,19 +143,23 @@ class _Reader:
 
     def flag(self, field: str) -> bool:
         value = self._document.get(field)
-        if value not in (None, True, False):
+        if value is not None and not isinstance(value, bool):
             self.faults.append(f"{field} is neither true nor false")
         return value is True
 
     def text_list(self, field: str) -> tuple[str, ...]:
-        value = self._document.get(field) or []
+        value = self._document.get(field)
+        if value is None:
+            return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.faults.append(f"{field} is not a list of texts")
             return ()
         return tuple(value)
 
     def text_map(self, field: str, keys: re.Pattern[str] = re.compile(r"[^\0]+")) -> dict[str, str]:
-        value = self._document.get(field) or {}
+        value = self._document.get(field)
+        if value is None:
+            return {}
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             self.faults.append(f"{field} is not an object of texts")
             return {}

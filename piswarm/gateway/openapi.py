@@ -5,13 +5,15 @@ Written beside the routes and held against them by a test: what is described is 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from piswarm import __version__
+from piswarm.gateway import deployment, secrets
 from piswarm.gateway.function import NAMESPACE
 
 Json = dict[str, Any]
-_NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_IGNORED: Json = {"description": "accepted and without effect"}
 
 
 def openapi() -> Json:
@@ -79,7 +81,7 @@ def _paths() -> Json:
                 "Read a function's log",
                 {"200": _content("application/x-ndjson", _reference("LogLine")), **_faults(404, 422)},
                 parameters=[
-                    _query("name", {"type": "string"}, required=True),
+                    _query("name", _filled(), required=True),
                     _query("instance", {"type": "string"}),
                     _query("follow", {"type": "boolean"}),
                     _query("tail", {"type": "integer", "minimum": -1}),
@@ -117,11 +119,12 @@ def _paths() -> Json:
 
 
 def _schemas() -> Json:
-    amounts = _object({"memory": _text(), "cpu": _text()})
+    nullable_text = {"type": ["string", "null"]}
+    amounts = {**_object({"memory": nullable_text, "cpu": nullable_text}), "type": ["object", "null"]}
     texts = {"type": ["object", "null"], "additionalProperties": _text()}
     many = {"type": ["array", "null"], "items": _text()}
     function = {
-        "envProcess": _text(),
+        "envProcess": nullable_text,
         "envVars": texts,
         "constraints": many,
         "secrets": many,
@@ -129,13 +132,15 @@ def _schemas() -> Json:
         "annotations": texts,
         "limits": amounts,
         "requests": amounts,
-        "readOnlyRootFilesystem": {"type": "boolean"},
+        "readOnlyRootFilesystem": {"type": ["boolean", "null"]},
     }
-    name = {"type": "string", "pattern": _NAME, "maxLength": 63}
+    name = _matching(deployment.NAME)
+    secret_name = _matching(secrets.NAME)
+    image = {"type": "string", "pattern": r"^\S+$"}
     count = {"type": "integer", "minimum": 0}
     return {
         "FunctionDeployment": _object(
-            {"service": name, "image": _text(), "namespace": _text(), **function}, "service", "image"
+            {"service": name, "image": image, "namespace": _IGNORED, **function}, "service", "image"
         ),
         "FunctionStatus": _object(
             {
@@ -157,13 +162,14 @@ def _schemas() -> Json:
             "availableReplicas",
             "state",
         ),
-        "FunctionDelete": _object({"functionName": _text(), "namespace": _text()}, "functionName"),
+        "FunctionDelete": _object({"functionName": _filled(), "namespace": _IGNORED}, "functionName"),
         "FunctionScale": _object(
-            {"serviceName": _text(), "replicas": {**count, "maximum": 1000}, "namespace": _text()}, "replicas"
+            {"serviceName": _IGNORED, "replicas": {**count, "maximum": 1000}, "namespace": _IGNORED},
+            "replicas",
         ),
-        "SecretName": _object({"name": _text(), "namespace": _text()}, "name"),
+        "SecretName": _object({"name": secret_name, "namespace": _IGNORED}, "name"),
         "Secret": _object(
-            {"name": _text(), "namespace": _text(), "value": _text(), "rawValue": _text()}, "name"
+            {"name": secret_name, "namespace": _IGNORED, "value": _text(), "rawValue": _text()}, "name"
         ),
         "PushAccepted": _object(
             {"function": name, "commit": _text(), "status": {"enum": ["accepted", "accepted before"]}},
@@ -255,3 +261,11 @@ def _object(properties: Json, *required: str) -> Json:
 
 def _text() -> Json:
     return {"type": "string"}
+
+
+def _filled() -> Json:
+    return {"type": "string", "minLength": 1}
+
+
+def _matching(pattern: re.Pattern[str]) -> Json:
+    return {"type": "string", "pattern": f"^{pattern.pattern}$"}

@@ -18,7 +18,7 @@ from piswarm.gateway.faults import BadRequest
 NAME_LABEL = "com.piswarm.secret"
 MAX_BYTES = 500 * 1024
 """Swarm's own limit: https://docs.docker.com/engine/swarm/secrets/"""
-_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,48}[a-zA-Z0-9])?")
+NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,48}[a-zA-Z0-9])?")
 
 
 def parse_secret_name(document: Mapping[str, Any]) -> str:
@@ -28,7 +28,7 @@ def parse_secret_name(document: Mapping[str, Any]) -> str:
         BadRequest: it cannot be a secret's name.
     """
     name = document.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise BadRequest(f"The secret's name must be 1 to 50 letters, digits, '-', '_' or '.', not {name!r}.")
     return name
 
