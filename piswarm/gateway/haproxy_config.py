@@ -21,10 +21,12 @@ _TOO_MANY_GUESSES = "Too many wrong passwords from this address; wait a minute."
 _LEAST_SLOTS = 4
 _LOG_LINE = (
     '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","call_id":"%[var(txn.call_id),json(utf8s)]",'
-    '"function":"%[var(txn.function),json(utf8s)]","method":"%HM","status":%ST,"ms":%Ta,"wait_ms":%Tw,'
+    '"function":"%[be_name,field(2,:),json(utf8s)]","method":"%HM","status":%ST,"ms":%Ta,"wait_ms":%Tw,'
     '"bytes":%B,"end":"%ts"}'
 ).replace('"', '\\"')
 """One line of JSON for each call that went wrong: no body, no query, no credentials."""
+_NAME_IN_PATH = "path,field(3,/.)"
+"""The function in /function/NAME[.NAMESPACE][/PATH]."""
 _WAIT_SCRIPT = Path(__file__).with_name("wait_for_replica.lua")
 
 
@@ -193,16 +195,15 @@ frontend entrance
     option dontlognull
     option dontlog-normal
     log-format {_LOG_LINE}
-    acl has_function var(txn.function) -m found
-    http-request add-header X-Call-Id %[uuid()] unless {{ req.hdr(X-Call-Id) -m found }}
-    http-request set-var(txn.call_id) req.hdr(X-Call-Id)
+    http-request set-var(txn.call_id) req.fhdr(X-Call-Id)
+    http-request set-var(txn.call_id,ifnotexists) uuid()
+    http-request set-header X-Call-Id %[var(txn.call_id)]
     http-request set-header X-Start-Time %[date(0,us)]000
     http-request add-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
     http-request add-header X-Forwarded-For %ci:%cp unless {{ req.hdr(X-Forwarded-For) -m found }}
-    http-request set-var(txn.function) path,field(3,/),field(1,.) if {{ path_beg /function/ }}
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
-    use_backend function:%[var(txn.function)] if has_function
-    use_backend controller if !has_function
+    use_backend controller unless {{ path_beg /function/ }}
+    use_backend function:%[{_NAME_IN_PATH}]
     default_backend unknown"""
 
 
@@ -233,7 +234,7 @@ backend controller
 def _missing() -> str:
     return f"""\
 backend unknown
-    http-request return {_answer(404, "Cannot find service: %[var(txn.function)].", kind="lf-string")}"""
+    http-request return {_answer(404, f"Cannot find service: %[{_NAME_IN_PATH}].", kind="lf-string")}"""
 
 
 def _starting() -> str:

@@ -45,9 +45,9 @@ local function accepts_connections(backend)
 end
 
 local function wait_for_replica(txn)
-    local name = txn:get_var("txn.function")
+    local backend = core.backends[txn.f:be_name()]
+    local name = string.match(backend.name, "^function:(.*)")
     local address = txn:get_var("proc.controller")
-    local backend = core.backends["function:" .. name]
     local verdict = {}
     core.register_task(function() ask_controller(address, name, verdict) end)
     while not accepts_connections(backend) do
