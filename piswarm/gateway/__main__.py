@@ -1,6 +1,7 @@
 """Starting the gateway's parts inside their container.
 
 `python3 -m piswarm.gateway prepare` writes the configuration that HAProxy starts with;
+`python3 -m piswarm.gateway drain` closes HAProxy's ports and waits for the calls under way;
 `python3 -m piswarm.gateway controller` runs the controller.
 """
 
@@ -10,16 +11,11 @@ import logging
 import os
 import sys
 
-import uvicorn
-
 from piswarm.errors import EXIT_USAGE, PiswarmError
-from piswarm.gateway.app import create_app
-from piswarm.gateway.authentication import Credentials
-from piswarm.gateway.follower import Follower
+from piswarm.gateway.drain import drain
 from piswarm.gateway.haproxy import HAProxy
 from piswarm.gateway.haproxy_config import render
 from piswarm.gateway.settings import GatewaySettings
-from piswarm.gateway.swarm.connection import connect
 
 _DRAIN_S = 5
 
@@ -31,8 +27,24 @@ def prepare(settings: GatewaySettings) -> None:
     HAProxy(settings.plane).prepare(render(None, settings.plane))
 
 
+def end(settings: GatewaySettings) -> None:
+    """Close HAProxy's ports and wait for the calls under way."""
+    try:
+        drain(settings.plane.master_socket)
+    except OSError as exc:
+        log.warning("HAProxy ends without having told which calls are under way: %s", exc)
+
+
 def run_controller(settings: GatewaySettings) -> None:
     """Run the controller until it is told to end."""
+    # Nothing else needs these, and they take a small board seconds to load.
+    import uvicorn  # noqa: PLC0415
+
+    from piswarm.gateway.app import create_app  # noqa: PLC0415
+    from piswarm.gateway.authentication import Credentials  # noqa: PLC0415
+    from piswarm.gateway.follower import Follower  # noqa: PLC0415
+    from piswarm.gateway.swarm.connection import connect  # noqa: PLC0415
+
     credentials = Credentials.from_files(settings.secrets)
     swarm = connect(settings)
     proxy = HAProxy(settings.plane)
@@ -49,7 +61,7 @@ def run_controller(settings: GatewaySettings) -> None:
     )
 
 
-_PARTS = {"prepare": prepare, "controller": run_controller}
+_PARTS = {"prepare": prepare, "drain": end, "controller": run_controller}
 
 
 def main(arguments: list[str]) -> int:

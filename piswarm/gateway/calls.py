@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PREFIX = "function:"
+"""A function's backend is named after it."""
+CONTROLLER = "controller"
+"""The controller's backend."""
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
@@ -59,7 +62,6 @@ Answers = dict[str, dict[str, int]]
 
 def read_calls(statistics: str) -> dict[str, Calls]:
     """Return each function's calls from HAProxy's statistics (`show stat`)."""
-    rows = csv.DictReader(io.StringIO(statistics.removeprefix("# ")))
     return {
         row["pxname"].removeprefix(PREFIX): Calls(
             answers={key: int(row[f"hrsp_{key}"] or 0) for key in CLASSES},
@@ -67,9 +69,18 @@ def read_calls(statistics: str) -> dict[str, Calls]:
             queued=int(row["qcur"] or 0),
             latency_ms=int(row["ttime"] or 0),
         )
-        for row in rows
-        if row["pxname"].startswith(PREFIX) and row["svname"] == "BACKEND"
+        for row in _backends(statistics, PREFIX)
     }
+
+
+def under_way(statistics: str, prefix: str) -> int:
+    """Return how many requests the backends whose names begin with `prefix` have not answered yet."""
+    return sum(int(row["scur"] or 0) for row in _backends(statistics, prefix))
+
+
+def _backends(statistics: str, prefix: str) -> list[dict[str, str]]:
+    rows = csv.DictReader(io.StringIO(statistics.removeprefix("# ")))
+    return [row for row in rows if row["pxname"].startswith(prefix) and row["svname"] == "BACKEND"]
 
 
 class Ledger:

@@ -15,6 +15,7 @@ import requests
 from support.gateway import DEADLINE_S, USER, ended, route, running_gateway, start_haproxy
 
 from piswarm.gateway.deployment import parse_deployment
+from piswarm.gateway.drain import drain
 from piswarm.gateway.haproxy import DataPlaneError, HAProxy
 from piswarm.gateway.haproxy_config import GUESSES_A_MINUTE, Configuration, Route, render
 from piswarm.gateway.tasks import Task
@@ -333,6 +334,37 @@ def test_a_reader_of_logs_who_goes_away_leaves_nothing_behind(gateway):
         while gateway.swarm.logs.readers:
             assert time.monotonic() < deadline, "the reader is gone and its logs are still read"
             time.sleep(0.05)
+
+
+# Ending -----------------------------------------------------------------------------------------------
+
+
+def test_at_its_end_calls_under_way_are_answered_and_idle_connections_hold_nothing_up(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    with requests.Session() as idle:
+        idle.get(f"{gateway.url}/function/echo", timeout=DEADLINE_S).raise_for_status()
+        before_the_reload = CallLater(gateway, "/function/echo?sleep=1")
+        gateway.until(lambda _: gateway.proxy.calls()["echo"].under_way == 1, "/healthz/data-plane")
+        route(gateway, "echo", "other")
+        after_the_reload = CallLater(gateway, "/function/echo?sleep=1")
+        gateway.until(lambda _: gateway.proxy.calls()["echo"].under_way == 1, "/healthz/data-plane")
+        began = time.monotonic()
+        drain(gateway.plane.master_socket, patience_s=60)
+        assert time.monotonic() - began < AT_ONCE_S
+        assert [before_the_reload.answer().status_code, after_the_reload.answer().status_code] == [200, 200]
+        with pytest.raises(requests.ConnectionError):
+            gateway.ask("/function/echo")
+
+
+def test_at_its_end_a_call_that_takes_too_long_is_not_waited_for(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    call = CallLater(gateway, "/function/echo?sleep=3")
+    gateway.until(lambda _: gateway.proxy.calls()["echo"].under_way == 1, "/healthz/data-plane")
+    drain(gateway.plane.master_socket, patience_s=0.2)
+    assert gateway.process.poll() is None
+    assert call.answer().status_code == 200
 
 
 # Counting --------------------------------------------------------------------------------------------
