@@ -36,6 +36,7 @@ class Follower:
         self._plane = plane
         self._refresh_s = refresh_s
         self._one_at_a_time = asyncio.Lock()
+        self._upcoming: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self.trouble = "The gateway has not seen the Swarm yet."
         """Why the routes may be out of date; empty when they are not."""
@@ -56,12 +57,19 @@ class Follower:
                 continue
 
     async def sync(self) -> None:
-        """Bring the routes up to date now.
+        """Bring the routes up to date now; any number of changes at a time become one new configuration.
 
         Raises:
             PiswarmError: the Swarm does not answer, or HAProxy refuses; the last good routes stay.
         """
+        if self._upcoming is None:
+            self._upcoming = asyncio.create_task(self._round())
+        await asyncio.shield(self._upcoming)
+
+    async def _round(self) -> None:
         async with self._one_at_a_time:
+            # The look at the Swarm begins; it may miss what changes from now on.
+            self._upcoming = None
             try:
                 await run_in_threadpool(self._apply)
             except PiswarmError as exc:
