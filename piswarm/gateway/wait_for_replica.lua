@@ -4,6 +4,7 @@
 
 local CONTROLLER_TIMEOUT_MS = 65000
 local CONNECTABLE_AFTER_S = 3
+local CONNECT_TIMEOUT_S = 1
 local PAUSE_MS = 10
 
 local function give_up(txn, reason)
@@ -34,10 +35,19 @@ local function ask_controller(address, name, verdict)
     verdict.at = seconds()
 end
 
--- A server is taken as up from the moment that its address is known; only a passed check means that it listens.
+local function connects(address)
+    local connection = core.tcp()
+    connection:settimeout(CONNECT_TIMEOUT_S)
+    local connected = connection:connect(address)
+    connection:close()
+    return connected
+end
+
+-- A server is taken as up from the moment that its address is known, which does not mean that it listens.
+-- HAProxy's own next check may be half a second away, so this looks for itself.
 local function accepts_connections(backend)
     for _, server in pairs(backend.servers) do
-        if server:get_stats()["check_status"] == "L4OK" then
+        if server:get_stats()["status"] == "UP" and connects(server:get_addr()) then
             return true
         end
     end
@@ -45,8 +55,9 @@ local function accepts_connections(backend)
 end
 
 local function wait_for_replica(txn)
-    local backend = core.backends[txn.f:be_name()]
-    local name = string.match(backend.name, "^function:(.*)")
+    local backend_name = txn.f:be_name()
+    local backend = core.backends[backend_name]
+    local name = string.match(backend_name, "^function:(.*)")
     local address = txn:get_var("proc.controller")
     local verdict = {}
     core.register_task(function() ask_controller(address, name, verdict) end)
