@@ -47,7 +47,9 @@ class ReplicaWaiter:
     async def _wait(self, name: str) -> None:
         began = time.monotonic()
         await run_in_threadpool(self._wake, name)
-        while (await run_in_threadpool(self._functions.one, name)).available == 0:
+        while (function := await run_in_threadpool(self._functions.one, name)).available == 0:
+            if function.replicas == 0:
+                raise Unavailable(f"{name} was scaled to zero while a call waited for a replica.")
             waited_s = time.monotonic() - began
             reason = trouble(await run_in_threadpool(self._functions.tasks, name))
             if reason and waited_s >= self._patience_in_trouble_s:

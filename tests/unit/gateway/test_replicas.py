@@ -78,3 +78,21 @@ def test_requests_that_wait_for_the_same_function_ask_the_swarm_once():
 
     asyncio.run(many())
     assert scaled == [1]
+
+
+def test_scaling_to_zero_ends_the_wait_and_the_next_one_wakes_the_function_again():
+    functions = functions_with_echo()
+    functions.starts_replicas = False
+
+    async def scale_meanwhile():
+        waiter = ReplicaWaiter(functions, patience_s=60)
+        waiting = asyncio.create_task(waiter.wait("echo"))
+        await asyncio.sleep(0.05)
+        functions.scale("echo", 0)
+        with pytest.raises(Unavailable, match="scaled to zero"):
+            await waiting
+        functions.starts_replicas = True
+        await waiter.wait("echo")
+
+    asyncio.run(scale_meanwhile())
+    assert functions.one("echo").replicas == 1
