@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import partial
 
 from piswarm.errors import EXIT_USAGE, PiswarmError
 from piswarm.gateway.drain import drain
@@ -43,6 +44,7 @@ def run_controller(settings: GatewaySettings) -> None:
     from piswarm.gateway.app import create_app  # noqa: PLC0415
     from piswarm.gateway.authentication import Credentials  # noqa: PLC0415
     from piswarm.gateway.follower import Follower  # noqa: PLC0415
+    from piswarm.gateway.peers import addresses_of  # noqa: PLC0415
     from piswarm.gateway.swarm.connection import connect  # noqa: PLC0415
 
     credentials = Credentials.from_files(settings.secrets)
@@ -51,7 +53,7 @@ def run_controller(settings: GatewaySettings) -> None:
     follower = Follower(swarm.functions, proxy, settings.plane, settings.refresh_s)
     host, port = settings.controller_address
     uvicorn.run(
-        create_app(credentials, swarm, proxy, follower),
+        create_app(credentials, swarm, proxy, follower, partial(addresses_of, settings.peers, settings.port)),
         host=host,
         port=port,
         log_level="info",

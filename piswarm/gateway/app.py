@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from piswarm.gateway.faults import Fault
 from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy import Proxy
 from piswarm.gateway.metrics import ApiMetrics
+from piswarm.gateway.peers import CALLS_PATH, CallCounts
 from piswarm.gateway.replicas import ReplicaWaiter
 from piswarm.gateway.swarm import Swarm
 
@@ -43,6 +44,7 @@ def create_app(
     swarm: Swarm,
     proxy: Proxy,
     follower: Follower,
+    find_gateways: Callable[[], Sequence[str]] = tuple,
     waiter: ReplicaWaiter | None = None,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Starlette:
@@ -53,6 +55,7 @@ def create_app(
         swarm: the cluster.
         proxy: what carries the calls.
         follower: keeps HAProxy's routes equal to them; runs as long as the controller does.
+        find_gateways: returns `HOST:PORT` of every gateway of the cluster (default: there is no other).
         waiter: waits for replicas (default: with the usual patience).
         heartbeat_s: seconds of silence after which a follower of logs gets an empty line.
     """
@@ -66,7 +69,12 @@ def create_app(
 
     return Starlette(
         routes=routes(
-            FunctionsApi(swarm.functions, follower, waiter or ReplicaWaiter(swarm.functions), proxy),
+            FunctionsApi(
+                swarm.functions,
+                follower,
+                waiter or ReplicaWaiter(swarm.functions),
+                CallCounts(proxy, credentials, find_gateways),
+            ),
             SecretsApi(swarm.secrets),
             LogsApi(swarm.logs, heartbeat_s),
             NodesApi(swarm.nodes),
@@ -100,6 +108,7 @@ def routes(
         Route("/system/functions", functions.delete, methods=["DELETE"]),
         Route("/system/function/{name}", functions.describe, methods=["GET"]),
         Route("/system/scale-function/{name}", functions.scale, methods=["POST"]),
+        Route(CALLS_PATH, functions.calls, methods=["GET"]),
         Route("/system/secrets", secrets.list, methods=["GET"]),
         Route("/system/secrets", secrets.create, methods=["POST"]),
         Route("/system/secrets", secrets.update, methods=["PUT"]),

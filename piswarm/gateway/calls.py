@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 PREFIX = "function:"
 """A function's backend is named after it."""
@@ -45,6 +46,12 @@ class Calls:
         total = {key: self.answers[key] + answers.get(key, 0) for key in CLASSES}
         return Calls(total, self.under_way, self.queued, self.latency_ms)
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Calls:
+        """Return the calls that `to_json` wrote down."""
+        answers = {key: int(document["answers"].get(key, 0)) for key in CLASSES}
+        return cls(answers, int(document["underWay"]), int(document["queued"]), int(document["latencyMs"]))
+
     def to_json(self) -> dict[str, object]:
         """Return the figures for the page and for other clients that ask for more than the contract has."""
         return {
@@ -56,6 +63,27 @@ class Calls:
 
 
 NONE = Calls(dict.fromkeys(CLASSES, 0))
+
+
+def add_up(shares: Iterable[Mapping[str, Calls]]) -> dict[str, Calls]:
+    """Return the calls of all gateways, by function, from those of each; the latency is their answers' mean."""
+    total: dict[str, Calls] = {}
+    for share in shares:
+        for name, one in share.items():
+            total[name] = _sum(total[name], one) if name in total else one
+    return total
+
+
+def _sum(one: Calls, other: Calls) -> Calls:
+    weighed_ms = one.latency_ms * one.answered + other.latency_ms * other.answered
+    return Calls(
+        answers={key: one.answers[key] + other.answers[key] for key in CLASSES},
+        under_way=one.under_way + other.under_way,
+        queued=one.queued + other.queued,
+        latency_ms=round(weighed_ms / ((one.answered + other.answered) or 1)),
+    )
+
+
 Answers = dict[str, dict[str, int]]
 """Answers by class, by function."""
 

@@ -62,6 +62,12 @@ def _paths() -> Json:
                 [_path_name()],
             ),
         },
+        "/system/calls": {
+            "get": _operation(
+                "Tell the calls that this gateway has carried, not those of other managers",
+                {"200": _json(_reference("Share"))},
+            ),
+        },
         "/system/secrets": {
             "get": _operation("List the secrets' names", {"200": _json(_list(_reference("SecretName")))}),
             "post": _operation(
@@ -167,6 +173,7 @@ def _schemas() -> Json:
             {"serviceName": _IGNORED, "replicas": {**count, "maximum": 1000}, "namespace": _IGNORED},
             "replicas",
         ),
+        "Share": _object({"gateway": _text(), "functions": {"type": "object"}}, "gateway", "functions"),
         "SecretName": _object({"name": secret_name, "namespace": _IGNORED}, "name"),
         "Secret": _object(
             {"name": secret_name, "namespace": _IGNORED, "value": _text(), "rawValue": _text()}, "name"

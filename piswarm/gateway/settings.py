@@ -8,6 +8,7 @@
 | `PISWARM_GATEWAY_RESOLVER`   | DNS server that knows `tasks.<function>`           | `127.0.0.11:53`        |
 | `PISWARM_GATEWAY_ENGINE`     | path of the engine's socket                        | `/var/run/docker.sock` |
 | `PISWARM_GATEWAY_NETWORK`    | overlay network of the functions                   | `piswarm_functions`    |
+| `PISWARM_GATEWAY_PEERS`      | name that the DNS has for all managers' gateways   | `tasks.piswarm_gateway`|
 | `PISWARM_GATEWAY_RUN`        | folder of sockets and of HAProxy's configuration   | `/run/piswarm`         |
 | `PISWARM_GATEWAY_SECRETS`    | folder of the secret files                         | `/run/secrets`         |
 | `PISWARM_GATEWAY_REFRESH_S`  | seconds between two looks at the Swarm at the most | `10`                   |
@@ -34,6 +35,7 @@ class GatewaySettings:
         plane: HAProxy's addresses and files.
         engine_socket: path of the engine's socket.
         network: overlay network that functions are attached to.
+        peers: name that the DNS answers with the addresses of all managers' gateways.
         secrets: folder of the secret files.
         refresh_s: seconds between two looks at the Swarm when no event asks for one.
     """
@@ -41,6 +43,7 @@ class GatewaySettings:
     plane: DataPlane
     engine_socket: str
     network: str
+    peers: str
     secrets: Path
     refresh_s: float
 
@@ -69,11 +72,17 @@ class GatewaySettings:
             plane=plane,
             engine_socket=environment.get("PISWARM_GATEWAY_ENGINE", "/var/run/docker.sock"),
             network=environment.get("PISWARM_GATEWAY_NETWORK", "piswarm_functions"),
+            peers=environment.get("PISWARM_GATEWAY_PEERS", "tasks.piswarm_gateway"),
             secrets=Path(environment.get("PISWARM_GATEWAY_SECRETS", "/run/secrets")),
             refresh_s=_seconds(
                 "PISWARM_GATEWAY_REFRESH_S", environment.get("PISWARM_GATEWAY_REFRESH_S", "10")
             ),
         )
+
+    @property
+    def port(self) -> int:
+        """Return the port that HAProxy serves clients on."""
+        return _port("PISWARM_GATEWAY_BIND", self.plane.bind)
 
     @property
     def controller_address(self) -> tuple[str, int]:

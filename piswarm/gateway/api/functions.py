@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
@@ -10,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from piswarm.gateway.api.body import read_document
-from piswarm.gateway.calls import NONE, Calls
+from piswarm.gateway.calls import NONE
 from piswarm.gateway.deployment import (
     parse_deployment,
     parse_name,
@@ -18,11 +17,9 @@ from piswarm.gateway.deployment import (
     without_namespace,
 )
 from piswarm.gateway.follower import Follower
-from piswarm.gateway.haproxy import DataPlaneError, Proxy
+from piswarm.gateway.peers import CallCounts
 from piswarm.gateway.replicas import ReplicaWaiter
 from piswarm.gateway.swarm import Functions
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,25 +30,25 @@ class FunctionsApi:
         functions: the functions.
         follower: what keeps HAProxy's routes equal to them.
         waiter: what waits for replicas.
-        proxy: what carries and counts the calls.
+        counts: the functions' calls.
     """
 
     functions: Functions
     follower: Follower
     waiter: ReplicaWaiter
-    proxy: Proxy
+    counts: CallCounts
 
     async def list(self, _: Request) -> Response:
         """Answer with every function."""
         functions = await run_in_threadpool(self.functions.all)
-        calls = await run_in_threadpool(self._calls)
+        calls = await self.counts.everywhere()
         return JSONResponse([one.to_json(calls.get(one.spec.name, NONE)) for one in functions])
 
     async def describe(self, request: Request) -> Response:
         """Answer with one function."""
         name = without_namespace(request.path_params["name"])
         function = await run_in_threadpool(self.functions.one, name)
-        calls = await run_in_threadpool(self._calls)
+        calls = await self.counts.everywhere()
         return JSONResponse(function.to_json(calls.get(name, NONE)))
 
     async def deploy(self, request: Request) -> Response:
@@ -84,15 +81,11 @@ class FunctionsApi:
         await self.follower.sync()
         return Response(status_code=202)
 
+    async def calls(self, _: Request) -> Response:
+        """Answer with the calls that this gateway has carried, for the gateways of the other managers."""
+        return JSONResponse(await self.counts.share())
+
     async def replica(self, request: Request) -> Response:
         """Answer as soon as a replica of the function runs; a call of the function may do as much."""
         await self.waiter.wait(request.path_params["name"])
         return Response(status_code=204)
-
-    def _calls(self) -> dict[str, Calls]:
-        """Return the counted calls; a list without them is better than none."""
-        try:
-            return self.proxy.calls()
-        except DataPlaneError as exc:
-            log.warning("The functions are told without their calls: %s", exc)
-            return {}

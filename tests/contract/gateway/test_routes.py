@@ -147,6 +147,9 @@ CASES = [
     # Nodes
     Case("GET", "/system/nodes", 200, text='"name":"pi3","role":"worker","leader":false,"state":"ready"'),
     Case("GET", "/system/nodes", 401, user=None),
+    # What other managers ask
+    Case("GET", "/system/calls", 200, text='"functions":{'),
+    Case("GET", "/system/calls", 401, user=None),
     # Namespaces: one, and no other
     Case("GET", "/system/namespaces", 200, text='["openfaas-fn"]'),
     Case("GET", "/system/namespace/dev", 501, text="one namespace"),

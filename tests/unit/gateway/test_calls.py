@@ -1,4 +1,4 @@
-from piswarm.gateway.calls import Calls, Ledger, read_calls
+from piswarm.gateway.calls import Calls, Ledger, add_up, read_calls
 
 STATISTICS = """\
 # pxname,svname,qcur,scur,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,ttime,
@@ -42,3 +42,13 @@ def test_a_function_that_is_gone_is_not_told():
     ledger = Ledger()
     ledger.note("1", {"echo": calls(a2xx=5)})
     assert ledger.note("2", {}) == {}
+
+
+def test_what_is_told_to_another_gateway_is_read_there():
+    one = Calls({"1xx": 0, "2xx": 5, "3xx": 1, "4xx": 2, "5xx": 3}, 3, 2, 7)
+    assert Calls.from_json(one.to_json()) == one
+
+
+def test_shares_are_added_up():
+    total = add_up([{"echo": calls(a2xx=1)}, {"echo": calls(a2xx=2, a5xx=1), "other": calls(a3xx=4)}, {}])
+    assert total == {"echo": calls(a2xx=3, a5xx=1), "other": calls(a3xx=4)}
