@@ -53,6 +53,16 @@ def init(
             "--image-arch", help="Architecture of images: armhf, arm64, amd64 (default: the manager's)."
         ),
     ] = "",
+    gateway_image: Annotated[
+        str,
+        typer.Option("--gateway-image", help="Pull the gateway's image instead of building it (build: do)."),
+    ] = "",
+    registry_image: Annotated[
+        str,
+        typer.Option(
+            "--registry-image", help="Pull the registry's image instead of building it (build: do)."
+        ),
+    ] = "",
     ca_bundle: Annotated[
         Path | None,
         typer.Option("--ca-bundle", help="Certificate authorities that the nodes are to trust, too."),
@@ -84,6 +94,8 @@ def init(
         base_image=main_base,
         other_base_images=other_bases,
         image_arch=image_arch,
+        gateway_image=gateway_image,
+        registry_image=registry_image,
         ca_bundle=ca_bundle,
         yes=yes,
         dry_run=dry_run,

@@ -22,15 +22,18 @@ from piswarm.settings import PACKAGE, STACKS
 BUILD_TIMEOUT_S = 3600.0
 PUSH_TIMEOUT_S = 1800.0
 DEFAULT_BASE = "debian:trixie-slim"
+BUILT_HERE = "build"
+"""In place of a prebuilt image's reference: build it."""
 
 _BUILD_STEP = re.compile(r"^#\d+ \[\S*\s?\d+/\d+\] (?P<text>.+)$")
 # What a step printed, or the engine's own word; not the Dockerfile that BuildKit repeats at the end.
-_BUILD_OUTPUT = re.compile(r"^(?:#\d+ \d+\.\d+ |ERROR: )(?P<text>.*\S)")
+_BUILD_OUTPUT = re.compile(r"^(?:#\d+ \d+\.\d+ |ERROR: |Error response from daemon: )(?P<text>.*\S)")
 _LINES_KEPT = 12
 _RETRY_AFTER_S = 10
 _TAR_MAGIC = (b"\x1f\x8b", b"\xfd7zXZ", b"BZh")
 # What each image takes from the package beside its folder in stacks/images.
 _DEPLOYER = "deployer"
+_OF_EVERY_CLUSTER = ("gateway", "python3", "registry")
 _PACKAGE_PARTS = {
     _DEPLOYER: (
         "__init__.py",
@@ -60,19 +63,22 @@ _PACKAGE_PARTS = {
 
 @dataclass(frozen=True)
 class Image:
-    """An image that is built from a folder of this package.
+    """An image that is built from a folder of this package, or made elsewhere and pulled.
 
     Attributes:
         name: its name, one of `registry`, `gateway`, `python3`, `deployer`.
-        context: the build context, a gzipped tar archive.
-        reference: its name and tag in the cluster's registry; the tag is a digest of all that makes it.
+        context: the build context, a gzipped tar archive; empty for one that is pulled.
+        reference: its name and tag in the cluster's registry; the tag is a digest of all that makes it, or of the
+            reference that it is pulled by.
         arguments: build arguments besides the base.
+        prebuilt: the reference that it is pulled by; empty for one that is built.
     """
 
     name: str
     context: bytes
     reference: str
     arguments: Mapping[str, str] = field(default_factory=dict)
+    prebuilt: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,18 @@ def read_base(base: str) -> Base:
     return Base(None, base, hashlib.sha256(base.encode()).hexdigest()[:12])
 
 
-def cluster_images(base: Base) -> dict[str, Image]:
-    """Return the images that every cluster needs, by name."""
-    return {name: _image(name, base.digest) for name in ("gateway", "python3", "registry")}
+def cluster_images(base: Base, prebuilt: Mapping[str, str] | None = None) -> dict[str, Image]:
+    """Return the images that every cluster needs, by name.
+
+    Args:
+        base: what those start from that are built.
+        prebuilt: references of those that are pulled instead, by name.
+    """
+    elsewhere = {name: one for name, one in (prebuilt or {}).items() if one not in ("", BUILT_HERE)}
+    return {
+        name: _prebuilt(name, elsewhere[name]) if name in elsewhere else _image(name, base.digest)
+        for name in _OF_EVERY_CLUSTER
+    }
 
 
 def deployer_image(base_digest: str, user: str, group: str) -> Image:
@@ -137,8 +152,7 @@ def make_base(connection: Connection, base: Base, platform: str, on_line: Callab
     if _base_digest(connection) == base.digest:
         return
     if base.archive is None:
-        _run(connection, f"docker pull --platform {quote(platform, base.source)}", on_line, "the base image")
-        connection.run(quote("docker", "tag", base.source, BASE_IMAGE), timeout_s=60)
+        _pull(connection, base.source, BASE_IMAGE, platform, on_line, "the base image")
         return
     remote = f"{STATE_DIR}/build/rootfs.tar"
     connection.put_file(base.archive, remote, 0o640)
@@ -157,13 +171,16 @@ def _base_digest(connection: Connection) -> str:
 
 
 def build(connection: Shell, image: Image, platform: str, on_line: Callable[[str], None]) -> None:
-    """Build an image on the manager, unless it is there.
+    """Build an image on the manager, or pull it, unless it is there.
 
     Raises:
-        BuildError: it could not be built; the message has the last lines of the build.
+        BuildError: it could not be had; the message has the last lines of the build or of the pull.
         ConnectError: the connection broke.
     """
     if is_present(connection, image.reference):
+        return
+    if image.prebuilt:
+        _pull(connection, image.prebuilt, image.reference, platform, on_line, f"the {image.name} image")
         return
     remote = f"{STATE_DIR}/build/{image.name}.tar.gz"
     connection.put(image.context, remote, 0o640)
@@ -177,6 +194,18 @@ def build(connection: Shell, image: Image, platform: str, on_line: Callable[[str
         time.sleep(_RETRY_AFTER_S)
         _run(connection, f"{command} < {quote(remote)}", on_line, f"the {image.name} image")
     connection.run(quote("rm", "-f", remote), timeout_s=60)
+
+
+def _pull(
+    connection: Shell,
+    source: str,
+    reference: str,
+    platform: str,
+    on_line: Callable[[str], None],
+    what: str,
+) -> None:
+    _run(connection, f"docker pull --platform {quote(platform, source)}", on_line, what)
+    connection.run(quote("docker", "tag", source, reference), timeout_s=60)
 
 
 def is_present(connection: Shell, reference: str) -> bool:
@@ -250,6 +279,11 @@ def _image(name: str, base_digest: str, arguments: Mapping[str, str] | None = No
     digest = hashlib.sha256(base_digest.encode() + content + "".join(arguments.values()).encode())
     reference = f"{REGISTRY}/piswarm/{name}:{digest.hexdigest()[:12]}"
     return Image(name, gzip.compress(content, mtime=0), reference, arguments)
+
+
+def _prebuilt(name: str, source: str) -> Image:
+    tag = hashlib.sha256(source.encode()).hexdigest()[:12]
+    return Image(name, b"", f"{REGISTRY}/piswarm/{name}:{tag}", prebuilt=source)
 
 
 def _context(name: str) -> bytes:

@@ -30,6 +30,8 @@ _USUAL: dict[str, Any] = {
     MAIN: DEFAULT_BASE,
     OTHERS: (),
     "image_arch": "",
+    "gateway_image": "",
+    "registry_image": "",
     "ca_bundle": None,
     "managers": 0,
 }
@@ -53,6 +55,9 @@ class InitOptions:
         other_base_images: what functions for other architectures start from, as `ARCH=IMAGE`; where one is not named,
             the same reference.
         image_arch: architecture of the images (Debian's word); empty for the first manager's own.
+        gateway_image: reference of a gateway image that is pulled; empty for the recorded one, or one that is
+            built, as `build` says in any case.
+        registry_image: the same for the registry.
         ca_bundle: a file of certificate authorities that the nodes are to trust, too.
         yes: do not ask before changing nodes.
         dry_run: show the plan and change nothing.
@@ -69,6 +74,8 @@ class InitOptions:
     base_image: str = ""
     other_base_images: tuple[str, ...] = ()
     image_arch: str = ""
+    gateway_image: str = ""
+    registry_image: str = ""
     ca_bundle: Path | None = None
     yes: bool = False
     dry_run: bool = False
@@ -161,7 +168,8 @@ class Site:
             self.directory, "registry", self.authority, [REGISTRY_HOST]
         )
         base = read_base(self.options.base_image)
-        return stack.make_release(base, PLATFORMS[image_arch], self.credentials, registry)
+        prebuilt = {"gateway": self.options.gateway_image, "registry": self.options.registry_image}
+        return stack.make_release(base, PLATFORMS[image_arch], self.credentials, registry, prebuilt)
 
     def recipe(self) -> str:
         """Return the digest of what provisioning makes of a node."""

@@ -45,10 +45,22 @@ class Release:
 
 
 def make_release(
-    base: images.Base, platform: str, credentials: Mapping[str, Mapping[str, str]], registry: KeyPair
+    base: images.Base,
+    platform: str,
+    credentials: Mapping[str, Mapping[str, str]],
+    registry: KeyPair,
+    prebuilt: Mapping[str, str] | None = None,
 ) -> Release:
-    """Return the release that this version of piswarm makes of the cluster's credentials."""
-    built = images.cluster_images(base)
+    """Return the release that this version of piswarm makes of the cluster's credentials.
+
+    Args:
+        base: what the images that are built start from.
+        platform: platform of the images, for example `linux/arm/v7`.
+        credentials: users and passwords of the gateway and the registry.
+        registry: the registry's certificate and key.
+        prebuilt: references of images that are pulled instead of built, by name.
+    """
+    built = images.cluster_images(base, prebuilt)
     secrets = {
         "REGISTRY_CERT": registry.certificate,
         "REGISTRY_KEY": registry.private_key,

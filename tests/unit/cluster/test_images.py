@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from piswarm.cluster.images import Base, cluster_images, deployer_image, read_base
+from piswarm.cluster.images import BUILT_HERE, Base, cluster_images, deployer_image, read_base
 from piswarm.errors import ConfigError
 
 BASE = Base(None, "debian:trixie-slim", "0123456789ab")
@@ -38,6 +38,20 @@ def test_each_image_is_called_by_the_registry_its_name_and_its_content():
         assert len(tag) == 12
         assert int(tag, 16) >= 0
     assert len({image.reference.rpartition(":")[2] for image in cluster_images(BASE).values()}) == 3
+
+
+def test_an_image_made_elsewhere_is_pulled_and_called_by_its_reference():
+    elsewhere = {"gateway": "example.org/gateway:1", "registry": ""}
+    images, own = cluster_images(BASE, elsewhere), cluster_images(BASE)
+    assert (images["gateway"].prebuilt, images["gateway"].context) == ("example.org/gateway:1", b"")
+    assert images["gateway"].reference not in ("example.org/gateway:1", own["gateway"].reference)
+    assert images["registry"] == own["registry"]
+    other = cluster_images(BASE, {"gateway": "example.org/gateway:2"})
+    assert other["gateway"].reference != images["gateway"].reference
+
+
+def test_build_in_place_of_a_reference_means_to_build():
+    assert cluster_images(BASE, {"gateway": BUILT_HERE, "registry": BUILT_HERE}) == cluster_images(BASE)
 
 
 def test_an_image_holds_its_folder_and_what_it_needs_of_the_package_and_nothing_else():

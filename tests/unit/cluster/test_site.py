@@ -30,12 +30,15 @@ def test_what_was_not_said_is_as_the_last_time(settings: Settings):
     first = InitOptions(
         "home", user="maker", docker_source="distro", ca_bundle=Path("/etc/ca.pem"), managers=1
     )
-    first = replace(first, interfaces=("eth0",), password=Secret("hush"))
+    first = replace(
+        first, interfaces=("eth0",), password=Secret("hush"), gateway_image="example.org/gateway:1"
+    )
     first.completed(settings).record(settings.cluster_dir("home"))
     second = InitOptions("home", user="other").completed(settings)
     assert second.user == "other"
     assert (second.docker_source, second.ca_bundle, second.managers) == ("distro", Path("/etc/ca.pem"), 1)
     assert second.interfaces == ("eth0",)
+    assert (second.gateway_image, second.registry_image) == ("example.org/gateway:1", "")
     assert second.password is None
     assert "hush" not in (settings.cluster_dir("home") / "options.json").read_text()
 

@@ -19,8 +19,8 @@ BASE = Base(None, "debian:trixie-slim", "0123456789ab")
 PAIR = KeyPair(b"certificate", b"key")
 
 
-def release(base=BASE, platform="linux/arm64", credentials=CREDENTIALS, pair=PAIR):
-    return make_release(base, platform, credentials, pair)
+def release(base=BASE, platform="linux/arm64", credentials=CREDENTIALS, pair=PAIR, prebuilt=None):
+    return make_release(base, platform, credentials, pair, prebuilt)
 
 
 def test_the_registry_alone_takes_only_its_own_secrets_along():
@@ -59,6 +59,7 @@ def test_the_same_wish_is_the_same_release():
     [
         {"base": dataclasses.replace(BASE, digest="ba9876543210")},
         {"platform": "linux/arm/v7"},
+        {"prebuilt": {"gateway": "example.org/gateway:1"}},
         {"pair": KeyPair(b"certificate", b"other key")},
         {"credentials": CREDENTIALS | {"gateway": {"user": "admin", "password": "changed"}}},
     ],
