@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import requests
@@ -165,6 +165,16 @@ def test_metrics_count_what_was_called(gateway: Gateway, echo: str):
     assert gateway.status(echo)["invocationCount"] == before + 3
     metrics = requests.get(gateway.url.replace(":8080", ":8082") + "/metrics", timeout=ANSWER_WITHIN_S).text
     assert f'gateway_function_invocation_total{{code="200",function_name="{echo}"}}' in metrics
+
+
+def test_each_manager_tells_the_calls_of_all(gateway: Gateway, functest: Workplace, echo: str):
+    nodes = functest.piswarm("lab", "status", "--json").document()["nodes"]
+    others = [replace(gateway, url=f"http://{node['address']}:8080") for node in nodes]
+    before = gateway.status(echo)["invocationCount"]
+    for one in others:
+        assert one.call(echo, data="x").status_code == 200
+    for one in others:
+        one.until(echo, lambda status: status["invocationCount"] == before + len(others))
 
 
 def test_the_nodes_are_told(gateway: Gateway):
