@@ -205,6 +205,6 @@ class ManagerRepository:
             return too_large(f"{url}{f' at {ref}' if ref else ''}", self._largest_bytes)
         if "No space left on device" in reason:
             return BuildError(
-                f"{self.shell.node} could not fetch {url}: the manager's disk is full.", DISK_HINT
+                f"{self.shell.node} could not fetch {url}: its disk is full.", DISK_HINT
             )
         return BuildError(f"{self.shell.node} could not fetch {url}: {reason}.")

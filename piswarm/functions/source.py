@@ -369,10 +369,10 @@ def _not_sent(commit: Commit, reason: str) -> SpecError | BuildError:
     if "pack exceeds maximum allowed size" in reason:
         return too_large(f"{what} ({commit.subject})")
     if "No space left on device" in reason:
-        return BuildError(f"{what} could not be sent: the manager's disk is full.", DISK_HINT)
+        return BuildError(f"{what} could not be sent: the node's disk is full.", DISK_HINT)
     return BuildError(
-        f"{what} could not be sent to the manager: {reason}.",
-        "Check the manager's power and network, then run the same command again.",
+        f"{what} could not be sent to the node that builds: {reason}.",
+        "Check the node's power and network, then run the same command again.",
     )
 
 

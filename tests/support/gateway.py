@@ -105,7 +105,7 @@ class Gateway:
     def start_controller(self):
         follower = Follower(self.swarm.functions, self.proxy, self.plane, refresh_s=60)
         waiter = ReplicaWaiter(self.swarm.functions, patience_s=2, patience_in_trouble_s=0.2)
-        app = create_app(Credentials(*USER), self.swarm, self.proxy, follower, waiter, heartbeat_s=0.2)
+        app = create_app(Credentials(*USER), self.swarm, self.proxy, follower, waiter=waiter, heartbeat_s=0.2)
         return served(app, int(self.plane.controller.rpartition(":")[2]))
 
     def replica(self, name, address):
