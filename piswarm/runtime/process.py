@@ -57,7 +57,7 @@ class Process:
                 500, f"The function failed: {self._words[0]} cannot be started: {error.strerror}."
             )
         try:
-            output, _ = await process.communicate(request.body)
+            output = await _communicate(process, request.body)
         except asyncio.CancelledError:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -76,3 +76,23 @@ class Process:
         if content_type == RuntimeSettings.content_type:
             content_type = request.headers.get("Content-Type", content_type)
         return Answer(body=output, content_type=content_type)
+
+
+async def _communicate(process: asyncio.subprocess.Process, body: bytes) -> bytes:
+    """Give the program the body and return what it prints until it ends."""
+    assert process.stdin is not None  # noqa: S101  (both are pipes)
+    assert process.stdout is not None  # noqa: S101
+    output, _ = await asyncio.gather(process.stdout.read(), _feed(process.stdin, body))
+    await process.wait()
+    return output
+
+
+async def _feed(stdin: asyncio.StreamWriter, body: bytes) -> None:
+    """Write the body; a program need not read it.
+
+    When the program has ended already, uvloop raises RuntimeError where asyncio raises BrokenPipeError.
+    """
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):
+        stdin.write(body)
+        await stdin.drain()
+    stdin.close()

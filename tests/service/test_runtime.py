@@ -334,3 +334,9 @@ def test_programs_answer_at_the_same_time(serve, program):
         words = [f"w{number}" for number in range(12)]
         answers = list(callers.map(lambda word: served.ask(word.encode())[1].split()[0].decode(), words))
     assert answers == words
+
+
+def test_a_program_need_not_read_what_it_is_given(serve):
+    with serve("", fprocess="true") as served, ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(lambda _: served.ask(b"x" * 200_000)[0], range(30)))
+    assert answers == [200] * 30
