@@ -204,7 +204,5 @@ class ManagerRepository:
         if "File too large" in reason:
             return too_large(f"{url}{f' at {ref}' if ref else ''}", self._largest_bytes)
         if "No space left on device" in reason:
-            return BuildError(
-                f"{self.shell.node} could not fetch {url}: its disk is full.", DISK_HINT
-            )
+            return BuildError(f"{self.shell.node} could not fetch {url}: its disk is full.", DISK_HINT)
         return BuildError(f"{self.shell.node} could not fetch {url}: {reason}.")
