@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from pathlib import Path
 
 import docker
 import pytest
+from support.git_server import git_over_http
 
 from piswarm.lab.names import Lab
-from tests.service.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
@@ -171,28 +170,11 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def git_served(cluster: Workplace, folder: Path) -> Iterator[str]:
-    """Serve the repositories in `folder` with git's own server, to the lab's bridge only."""
-    subnet = IPv4Network(cluster.piswarm("lab", "status", "--json").document()["subnet"])
-    port = free_port()
-    server = subprocess.Popen(
-        ["git", "daemon", "--export-all", f"--listen={subnet[1]}", f"--port={port}", f"--base-path={folder}"],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + COMMAND_WITHIN_S
-        while subprocess.run(
-            ["git", "ls-remote", f"git://{subnet[1]}:{port}/nothing"],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stderr.count("unable to connect"):
-            assert time.monotonic() < deadline, "git's server does not answer"
-            time.sleep(0.05)
-        yield f"git://{subnet[1]}:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+def git_served(user: Workplace, folder: Path) -> Iterator[str]:
+    """Serve the repositories in `folder` over HTTP, to the lab's bridge only, and give their common address."""
+    subnet = IPv4Network(user.piswarm("lab", "status", "--json").document()["subnet"])
+    with git_over_http(str(subnet[1]), folder) as address:
+        yield address
 
 
 LOGS = {

@@ -2,17 +2,17 @@
 
 import os
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.git_server import git_over_http
 
 from piswarm.deployer.local import LocalShell
 from piswarm.errors import BuildError, SpecError
 from piswarm.functions.remote import ManagerRepository
 from piswarm.functions.source import find_work_tree
 from piswarm.functions.version import find_stack_file_in, read_version
-from tests.service.ports import free_port, wait_until_open
+from tests.service.ports import free_port
 
 MEBIBYTE = 2**20
 
@@ -47,32 +47,9 @@ def repository(tmp_path):
 
 @pytest.fixture
 def server(project):
-    """git's own server, over TCP."""
-    with serving(project.parent) as url:
+    """A git server over HTTP."""
+    with git_over_http("127.0.0.1", project.parent) as url:
         yield f"{url}/project"
-
-
-@contextmanager
-def serving(folder):
-    port = free_port()
-    daemon = subprocess.Popen(
-        [
-            "git",
-            "daemon",
-            "--export-all",
-            "--reuseaddr",
-            "--listen=127.0.0.1",
-            f"--port={port}",
-            f"--base-path={folder}",
-        ],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_open(daemon, port)
-        yield f"git://127.0.0.1:{port}"
-    finally:
-        daemon.terminate()
-        daemon.wait()
 
 
 def test_a_pushed_commit_can_be_unpacked_there(project, repository):
