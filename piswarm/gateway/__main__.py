@@ -53,7 +53,13 @@ def run_controller(settings: GatewaySettings) -> None:
     follower = Follower(swarm.functions, proxy, settings.plane, settings.refresh_s)
     host, port = settings.controller_address
     uvicorn.run(
-        create_app(credentials, swarm, proxy, follower, partial(addresses_of, settings.peers, settings.port)),
+        create_app(
+            credentials,
+            swarm,
+            proxy,
+            follower,
+            find_gateways=partial(addresses_of, settings.peers, settings.port),
+        ),
         host=host,
         port=port,
         log_level="info",

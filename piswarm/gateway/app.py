@@ -44,8 +44,8 @@ def create_app(
     swarm: Swarm,
     proxy: Proxy,
     follower: Follower,
-    find_gateways: Callable[[], Sequence[str]] = tuple,
     waiter: ReplicaWaiter | None = None,
+    find_gateways: Callable[[], Sequence[str]] = tuple,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Starlette:
     """Return the controller.
@@ -55,8 +55,8 @@ def create_app(
         swarm: the cluster.
         proxy: what carries the calls.
         follower: keeps HAProxy's routes equal to them; runs as long as the controller does.
-        find_gateways: returns `HOST:PORT` of every gateway of the cluster (default: there is no other).
         waiter: waits for replicas (default: with the usual patience).
+        find_gateways: returns `HOST:PORT` of every gateway of the cluster (default: there is no other).
         heartbeat_s: seconds of silence after which a follower of logs gets an empty line.
     """
     registry = CollectorRegistry()

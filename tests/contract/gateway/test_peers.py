@@ -49,7 +49,9 @@ def gateways():
                 swarm, proxy = fake_swarm(), CountingProxy(one)
                 swarm.functions.create(parse_deployment({"service": "echo", "image": "i"}))
                 follower = Follower(swarm.functions, proxy, DataPlane(), refresh_s=60)
-                app = create_app(Credentials(USER[0], password), swarm, proxy, follower, lambda: addresses)
+                app = create_app(
+                    Credentials(USER[0], password), swarm, proxy, follower, find_gateways=lambda: addresses
+                )
                 addresses.append(stack.enter_context(served(app)))
             return addresses
 
