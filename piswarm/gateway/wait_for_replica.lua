@@ -3,7 +3,8 @@
 -- none will. Functions that have a replica never come here.
 
 local CONTROLLER_TIMEOUT_MS = 65000
-local CONNECTABLE_AFTER_S = 3
+local CONNECTABLE_AFTER_S = 8
+local WITHOUT_CONTROLLER_S = 3
 local CONNECT_TIMEOUT_S = 1
 local PAUSE_MS = 10
 
@@ -32,6 +33,7 @@ local function ask_controller(address, name, verdict)
     if answer.status == 503 and answer.headers["x-openfaas-internal"] then
         verdict.reason = answer.body
     end
+    verdict.patience_s = answer.status == 204 and CONNECTABLE_AFTER_S or WITHOUT_CONTROLLER_S
     verdict.at = seconds()
 end
 
@@ -65,7 +67,7 @@ local function wait_for_replica(txn)
         if verdict.reason then
             return give_up(txn, verdict.reason)
         end
-        if verdict.at and seconds() > verdict.at + CONNECTABLE_AFTER_S then
+        if verdict.at and seconds() > verdict.at + verdict.patience_s then
             return give_up(txn, "No replica of " .. name .. " accepts connections.\n")
         end
         core.msleep(PAUSE_MS)

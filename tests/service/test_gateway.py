@@ -160,6 +160,18 @@ def test_the_first_call_of_a_sleeping_function_waits_for_its_replica(gateway):
         assert gateway.swarm.functions.one("echo").replicas == 1
 
 
+def test_a_call_waits_for_a_replica_that_runs_and_does_not_listen_yet(gateway):
+    gateway.names.addresses["tasks.echo"] = ["127.0.1.1"]
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        time.sleep(1.5)  # HAProxy's own check has found that nothing listens there
+        caller = CallLater(gateway, "/function/echo")
+        time.sleep(4)
+        gateway.names.addresses.clear()
+        gateway.replica("echo", "127.0.1.1")
+        assert caller.answer().status_code == 200
+
+
 class CallLater:
     """A call under way in a thread of its own."""
 
