@@ -6,7 +6,7 @@ import pytest
 
 from piswarm.cluster.inventory import Cluster, NodeRecord
 from piswarm.errors import SpecError
-from piswarm.functions.architectures import builders, pin, wanted
+from piswarm.functions.architectures import builders, check_built_by_one, pin, wanted
 
 
 def cluster(*nodes, image_arch="arm64"):
@@ -67,3 +67,12 @@ def test_an_image_of_one_kind_is_kept_off_the_others():
     assert pin(["arm64"], mixed) == ["node.labels.piswarm.arch==arm64"]
     assert pin(["arm64", "armhf"], mixed) == []
     assert pin(["arm64"], cluster(("a", "arm64", 8))) == []
+
+
+def test_after_a_push_only_the_managers_kind_is_built():
+    mixed = cluster(("a", "arm64", 8), ("b", "armhf", 1))
+    check_built_by_one(["arm64"], mixed)
+    with pytest.raises(SpecError) as refused:
+        check_built_by_one(["arm64", "armhf"], mixed)
+    assert "It is built for armhf, too" in refused.value.message
+    assert "node.labels.piswarm.arch == arm64" in refused.value.hint
