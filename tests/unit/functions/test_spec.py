@@ -92,7 +92,7 @@ def test_anchors_and_merge_keys_work():
 
 
 def test_a_function_without_lang_takes_its_image_as_it_is():
-    spec = one("image: docker.io/library/nginx")
+    spec = one("image: registry.example.org/library/nginx")
     assert not spec.is_built
     assert not one("lang: python3\nhandler: ./x\nimage: y\nskip_build: true").is_built
 
