@@ -140,6 +140,8 @@ def test_a_file_that_is_no_archive_is_told(tmp_path):
         read_base(str(path))
 
 
-@pytest.mark.parametrize("reference", ["debian:trixie-slim", "registry.example.org/someone/base:1", "localhost:5000/base"])
+@pytest.mark.parametrize(
+    "reference", ["debian:trixie-slim", "registry.example.org/someone/base:1", "localhost:5000/base"]
+)
 def test_references_with_slashes_are_references(reference):
     assert read_base(reference).source == reference
