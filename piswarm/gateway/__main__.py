@@ -43,30 +43,36 @@ def run_controller(settings: GatewaySettings) -> None:
 
     from piswarm.gateway.app import create_app  # noqa: PLC0415
     from piswarm.gateway.authentication import Credentials  # noqa: PLC0415
+    from piswarm.gateway.call_log import CallLog  # noqa: PLC0415
     from piswarm.gateway.follower import Follower  # noqa: PLC0415
     from piswarm.gateway.peers import addresses_of  # noqa: PLC0415
     from piswarm.gateway.swarm.connection import connect  # noqa: PLC0415
+    from piswarm.gateway.tallier import Tallier  # noqa: PLC0415
 
     credentials = Credentials.from_files(settings.secrets)
     swarm = connect(settings)
     proxy = HAProxy(settings.plane)
     follower = Follower(swarm.functions, proxy, settings.plane, settings.refresh_s)
     host, port = settings.controller_address
-    uvicorn.run(
-        create_app(
-            credentials,
-            swarm,
-            proxy,
-            follower,
-            find_gateways=partial(addresses_of, settings.peers, settings.port),
-        ),
-        host=host,
-        port=port,
-        log_level="info",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
+    with CallLog(settings.plane.call_log) as call_log:
+        tallier = Tallier(proxy, call_log, settings.plane.tallies_file)
+        uvicorn.run(
+            create_app(
+                credentials,
+                swarm,
+                proxy,
+                follower,
+                tallier,
+                find_gateways=partial(addresses_of, settings.peers, settings.port),
+            ),
+            host=host,
+            port=port,
+            log_level="info",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+        tallier.save()
 
 
 _PARTS = {"prepare": prepare, "drain": end, "controller": run_controller}

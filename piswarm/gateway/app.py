@@ -33,6 +33,7 @@ from piswarm.gateway.metrics import ApiMetrics
 from piswarm.gateway.peers import CALLS_PATH, CallCounts
 from piswarm.gateway.replicas import ReplicaWaiter
 from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.tallier import Tallier
 
 _PAGE = Path(__file__).with_name("ui")
 
@@ -44,6 +45,7 @@ def create_app(
     swarm: Swarm,
     proxy: Proxy,
     follower: Follower,
+    tallier: Tallier,
     waiter: ReplicaWaiter | None = None,
     find_gateways: Callable[[], Sequence[str]] = tuple,
     heartbeat_s: float = HEARTBEAT_S,
@@ -55,6 +57,7 @@ def create_app(
         swarm: the cluster.
         proxy: what carries the calls.
         follower: keeps HAProxy's routes equal to them; runs as long as the controller does.
+        tallier: tells how calls ended.
         waiter: waits for replicas (default: with the usual patience).
         find_gateways: returns `HOST:PORT` of every gateway of the cluster (default: there is no other).
         heartbeat_s: seconds of silence after which a follower of logs gets an empty line.
@@ -79,7 +82,7 @@ def create_app(
             LogsApi(swarm.logs, heartbeat_s),
             NodesApi(swarm.nodes),
             HooksApi(credentials, swarm.functions, swarm.deployer),
-            MetricsApi(swarm.functions, proxy, registry),
+            MetricsApi(swarm.functions, tallier, registry),
             AboutApi(follower),
         ),
         middleware=[

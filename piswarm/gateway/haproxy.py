@@ -17,6 +17,7 @@ from typing import Protocol
 
 from piswarm.errors import PiswarmError
 from piswarm.gateway.calls import Answers, Calls, Ledger, read_calls
+from piswarm.gateway.files import replace_file
 from piswarm.gateway.haproxy_config import Configuration, DataPlane
 
 _CHECK_TIMEOUT_S = 30
@@ -61,9 +62,9 @@ class HAProxy:
         """Write the configuration that HAProxy starts with, unless an earlier one is there."""
         self._plane.run_directory.mkdir(parents=True, exist_ok=True)
         if not self._plane.servers_file.exists():
-            _write(self._plane.servers_file, _NO_SERVERS)
+            replace_file(self._plane.servers_file, _NO_SERVERS)
         if not self._plane.config_file.exists():
-            _write(self._plane.config_file, configuration.text)
+            replace_file(self._plane.config_file, configuration.text)
 
     def apply(self, configuration: Configuration) -> bool:
         """Make HAProxy serve with `configuration`; return whether it had to change.
@@ -77,11 +78,11 @@ class HAProxy:
         self._keep_servers()
         self._keep_calls()
         last_good = self._plane.config_file.read_text()
-        _write(self._plane.config_file, configuration.text)
+        replace_file(self._plane.config_file, configuration.text)
         try:
             self._reload(configuration.fingerprint)
         except DataPlaneError:
-            _write(self._plane.config_file, last_good)
+            replace_file(self._plane.config_file, last_good)
             raise
         return True
 
@@ -114,11 +115,11 @@ class HAProxy:
         """Note what the process that is about to end has counted; its last calls may be missing."""
         with suppress(DataPlaneError):
             self.calls()
-        _write(self._plane.calls_file, json.dumps(self._ledger.closed()))
+        replace_file(self._plane.calls_file, json.dumps(self._ledger.closed()))
 
     def _check(self, configuration: Configuration) -> None:
         candidate = self._plane.config_file.with_suffix(".candidate")
-        _write(candidate, configuration.text)
+        replace_file(candidate, configuration.text)
         try:
             check = subprocess.run(
                 [self._program, "-c", "-f", str(candidate)],
@@ -140,7 +141,7 @@ class HAProxy:
             servers = _ask(self._plane.admin_socket, "show servers state")
         except OSError:
             servers = _NO_SERVERS
-        _write(self._plane.servers_file, servers)
+        replace_file(self._plane.servers_file, servers)
 
     def _reload(self, fingerprint: str) -> None:
         began = time.monotonic()
@@ -180,10 +181,3 @@ def _read_answers(path: Path) -> Answers:
     except FileNotFoundError:
         return {}
     return answers
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one go."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text)
-    fresh.replace(path)

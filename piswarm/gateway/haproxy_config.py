@@ -20,11 +20,15 @@ GUESSES_A_MINUTE = 20
 _TOO_MANY_GUESSES = "Too many wrong passwords from this address; wait a minute."
 _LEAST_SLOTS = 4
 _LOG_LINE = (
-    '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","call_id":"%[var(txn.call_id),json(utf8s)]",'
+    '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","call_id":"%[var(txn.call_id),bytes(0,100),json(utf8s)]",'
     '"function":"%[be_name,field(2,:),json(utf8s)]","method":"%HM","status":%ST,"ms":%Ta,"wait_ms":%Tw,'
     '"bytes":%B,"end":"%ts"}'
 ).replace('"', '\\"')
-"""One line of JSON for each call that went wrong: no body, no query, no credentials."""
+"""One line of JSON for a call: no body, no query, no credentials."""
+_FEW_CALLS_A_SECOND = 100
+"""Of a function's calls; each of them is told to the controller."""
+_ONE_OF_MANY = 50
+"""When there are more, that part of them is told: a line costs as much as a fifth of a call."""
 _NAME_IN_PATH = "path,field(3,/.)"
 """The function in /function/NAME[.NAMESPACE][/PATH]."""
 _WAIT_SCRIPT = Path(__file__).with_name("wait_for_replica.lua")
@@ -38,6 +42,7 @@ class DataPlane:
         bind: address and port for clients.
         metrics_bind: address and port for whoever collects metrics.
         controller: address and port of the controller.
+        call_log: address and port that the controller hears of single calls on.
         resolver: address and port of the DNS server that knows the functions' tasks.
         function_port: the port that functions listen on.
         run_directory: folder of the sockets and of the servers' last known state.
@@ -48,6 +53,7 @@ class DataPlane:
     bind: str = ":8080"
     metrics_bind: str = ":8082"
     controller: str = "127.0.0.1:8081"
+    call_log: str = "127.0.0.1:8083"
     resolver: str = "127.0.0.11:53"
     function_port: int = 8080
     run_directory: Path = Path("/run/piswarm")
@@ -71,8 +77,13 @@ class DataPlane:
 
     @property
     def calls_file(self) -> Path:
-        """Return the file that carries the counted calls over a reload."""
+        """Return the file that carries the counted calls over a reload and a restart of the controller."""
         return self.run_directory / "calls.json"
+
+    @property
+    def tallies_file(self) -> Path:
+        """Return the file that carries over a restart of the controller how calls ended."""
+        return self.run_directory / "tallies.json"
 
     @property
     def config_file(self) -> Path:
@@ -191,9 +202,10 @@ def _entrance(plane: DataPlane) -> str:
 frontend entrance
     bind {plane.bind}
     monitor-uri {HEALTH_PATH}
-    log stdout format raw local0 info
+    log stdout format raw local0 err
+    log {plane.call_log} format raw local0 info
+    option log-separate-errors
     option dontlognull
-    option dontlog-normal
     log-format {_LOG_LINE}
     http-request set-var(txn.call_id) req.fhdr(X-Call-Id)
     http-request set-var(txn.call_id,ifnotexists) uuid()
@@ -234,6 +246,7 @@ backend controller
 def _missing() -> str:
     return f"""\
 backend unknown
+    http-request set-log-level silent
     http-request return {_answer(404, f"Cannot find service: %[{_NAME_IN_PATH}].", kind="lf-string")}"""
 
 
@@ -252,6 +265,7 @@ backend function:{route.name}
     timeout server {route.timeout_s}s
     timeout queue {route.timeout_s}s
     http-request set-path /%[path,field(4,/,0)]
+    http-response set-log-level silent if {{ be_sess_rate gt {_FEW_CALLS_A_SECOND} }} !{{ rand({_ONE_OF_MANY}) 0 }}
     http-request lua.wait_for_replica if {{ nbsrv lt 1 }} !{{ stopping }}
     default-server check inter 500ms fall 1 rise 1 maxconn {route.max_in_flight}
     default-server init-addr last,none resolvers swarm resolve-prefer ipv4

@@ -6,14 +6,22 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    UnknownMetricFamily,
+)
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from piswarm.gateway.calls import NONE, Calls
 from piswarm.gateway.function import Function
+from piswarm.gateway.tally import BUCKETS_S, Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 
 
 class ApiMetrics:
@@ -50,7 +58,10 @@ class ApiMetrics:
 
 
 def render_metrics(
-    registry: CollectorRegistry, functions: Iterable[Function], calls: Mapping[str, Calls]
+    registry: CollectorRegistry,
+    functions: Iterable[Function],
+    calls: Mapping[str, Calls],
+    tallies: Mapping[str, Tally],
 ) -> bytes:
     """Return everything in Prometheus's text format.
 
@@ -58,44 +69,46 @@ def render_metrics(
         registry: the API's own counters.
         functions: the functions.
         calls: their calls so far, through this gateway.
+        tallies: how these ended.
     """
     moment = CollectorRegistry()
-    moment.register(_Functions(list(functions), calls))
+    moment.register(_Functions(list(functions), calls, tallies))
     return generate_latest(moment) + generate_latest(registry)
 
 
 class _Functions(Collector):
     """The functions' figures at one moment."""
 
-    def __init__(self, functions: list[Function], calls: Mapping[str, Calls]) -> None:
+    def __init__(
+        self, functions: list[Function], calls: Mapping[str, Calls], tallies: Mapping[str, Tally]
+    ) -> None:
         self._functions = functions
         self._calls = calls
+        self._tallies = tallies
 
     def collect(self) -> Iterator[Metric]:
+        labels = ("function_name",)
         answers = CounterMetricFamily(
-            "gateway_function_invocation",
-            "Answered calls; the code is the first of its class, as HAProxy counts by class.",
-            labels=("function_name", "code"),
+            "gateway_function_invocation", "Answered calls.", labels=(*labels, "code")
         )
-        started = CounterMetricFamily(
-            "gateway_function_invocation_started", "Calls.", labels=("function_name",)
+        # A counter's name would get "_total" at its end, and the contract's has none.
+        started = UnknownMetricFamily("gateway_function_invocation_started", "Calls.", labels=labels)
+        seconds = HistogramMetricFamily(
+            "gateway_functions_seconds", "Seconds from call to answer.", labels=labels
         )
-        replicas = GaugeMetricFamily("gateway_service_count", "Replicas.", labels=("function_name",))
-        queued = GaugeMetricFamily("gateway_function_queued", "Waiting calls.", labels=("function_name",))
-        latency = GaugeMetricFamily(
-            "gateway_function_latency_seconds", "Mean of the last 1024 calls.", labels=("function_name",)
-        )
+        replicas = GaugeMetricFamily("gateway_service_count", "Replicas.", labels=labels)
+        queued = GaugeMetricFamily("gateway_function_queued", "Waiting calls.", labels=labels)
         for function in self._functions:
             name = (function.spec.name,)
             calls = self._calls.get(function.spec.name, NONE)
-            for key, count in calls.answers.items():
-                if count:
-                    answers.add_metric((*name, f"{key[0]}00"), count)
+            tally = self._tallies.get(function.spec.name, Tally())
+            for status, count in tally.statuses.items():
+                answers.add_metric((*name, str(status)), count)
             started.add_metric(name, calls.answered + calls.under_way + calls.queued)
+            seconds.add_metric(name, list(zip(_BOUNDS, tally.buckets, strict=True)), tally.seconds)
             replicas.add_metric(name, function.available)
             queued.add_metric(name, calls.queued)
-            latency.add_metric(name, calls.latency_ms / 1000)
-        yield from (answers, started, replicas, queued, latency)
+        yield from (answers, started, seconds, replicas, queued)
 
 
 def _route(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -241,7 +242,7 @@ def test_a_restarted_haproxy_serves_what_the_last_one_did(gateway):
     gateway.replica("echo", "127.0.1.1")
     route(gateway, "echo")
     ended(gateway.process)
-    process = start_haproxy(gateway.plane)
+    process = start_haproxy(gateway.plane, gateway.log_file)
     try:
         assert gateway.ask("/function/echo").status_code == 200
     finally:
@@ -401,14 +402,93 @@ def test_calls_are_counted_over_reloads_and_restarts_of_the_controller(gateway):
     assert counted(gateway, "echo") == {"2xx": 4}
 
 
+def metrics_of(gateway):
+    answer = requests.get(f"http://{gateway.plane.metrics_bind}/metrics", timeout=DEADLINE_S)
+    answer.raise_for_status()
+    return dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+
+
+def invocations(gateway, name):
+    """Return how many calls of a function ended with each status, as the metrics tell."""
+    metric = re.compile(f'gateway_function_invocation_total{{code="(.+)",function_name="{name}"}}')
+    found = ((metric.fullmatch(key), value) for key, value in metrics_of(gateway).items())
+    return {int(match[1]): float(value) for match, value in found if match}
+
+
+def test_calls_are_told_by_their_exact_status_and_by_how_long_they_took(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        for query in ("", "status=204", "status=404", "status=404", "status=503", "sleep=0.6"):
+            gateway.ask(f"/function/echo?{query}")
+        gateway.ask("/function/nothing")
+        assert invocations(gateway, "echo") == {200: 2, 204: 1, 404: 2, 503: 1}
+        buckets = [
+            metrics_of(gateway)[f'gateway_functions_seconds_bucket{{function_name="echo",le="{bound}"}}']
+            for bound in ("0.5", "+Inf")
+        ]
+        assert buckets == ["5.0", "6.0"]
+
+
+def test_of_many_calls_a_part_is_heard_and_all_are_counted(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    gateway.ask("/function/echo?status=204")
+    heard, sent = 0, 1
+    deadline = time.monotonic() + DEADLINE_S
+    while heard == sent:
+        assert time.monotonic() < deadline, f"each of {sent} calls was told"
+        heard += call_often(gateway, "/function/echo", 500)
+        sent += 500
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        assert sum(invocations(gateway, "echo").values()) == sent
+
+
+def call_often(gateway, path, count):
+    """Call on one connection, without waiting for the answers; return of how many calls the log tells."""
+    host, port = gateway.plane.bind.split(":")
+    with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as connection:
+        last = f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+        request = f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n"
+        threading.Thread(target=connection.sendall, args=((request * (count - 1) + last).encode(),)).start()
+        with connection.makefile("rb") as answers:
+            assert answers.read().count(b"HTTP/1.1 200 ") == count
+    return gateway.call_log.take()["echo"].total
+
+
+def test_a_restarted_controller_goes_on_counting(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.ask("/function/echo?status=201")
+        assert invocations(gateway, "echo") == {201: 1}
+    for status in (201, 404):
+        gateway.ask(f"/function/echo?status={status}")
+    with gateway.start_controller():
+        assert invocations(gateway, "echo") == {201: 2, 404: 1}
+
+
+def test_calls_that_went_wrong_are_logged_and_others_are_not(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    gateway.ask("/function/echo?status=404", headers={"X-Call-Id": "fine"})
+    gateway.ask("/function/nothing", headers={"X-Call-Id": "fine"})
+    gateway.ask("/function/echo?status=500&password=secret", headers={"X-Call-Id": 'a"b' * 400})
+    gateway.until(lambda _: gateway.log_file.stat().st_size, "/healthz/data-plane")
+    told = [json.loads(line) for line in gateway.log_file.read_text().splitlines()]
+    assert [(line["function"], line["status"], line["method"]) for line in told] == [("echo", 500, "GET")]
+    assert told[0]["call_id"] == ('a"b' * 400)[:100]
+    assert "secret" not in gateway.log_file.read_text()
+
+
 def test_metrics_have_a_port_of_their_own(gateway):
     gateway.replica("echo", "127.0.1.1")
     with gateway.start_controller():
         deploy(gateway, "echo")
         gateway.ask("/function/echo").raise_for_status()
         assert gateway.ask("/metrics").status_code == 404
-        metrics = requests.get(f"http://{gateway.plane.metrics_bind}/metrics", timeout=DEADLINE_S)
-        assert 'gateway_function_invocation_total{code="200",function_name="echo"} 1.0' in metrics.text
+        assert metrics_of(gateway)['gateway_function_invocation_started{function_name="echo"}'] == "1.0"
     base = f"http://{gateway.plane.metrics_bind}"
     assert requests.get(f"{base}/healthz", timeout=DEADLINE_S).status_code == 200
     assert requests.get(f"{base}/system/functions", timeout=DEADLINE_S).status_code == 404

@@ -20,10 +20,12 @@ from support.tasks_dns import tasks_dns
 
 from piswarm.gateway.app import create_app
 from piswarm.gateway.authentication import Credentials
+from piswarm.gateway.call_log import CallLog
 from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy import HAProxy
 from piswarm.gateway.haproxy_config import DataPlane, Route, render
 from piswarm.gateway.replicas import ReplicaWaiter
+from piswarm.gateway.tallier import Tallier
 from tests.service.ports import free_port
 
 USER = ("admin", "secret")
@@ -31,14 +33,16 @@ DEADLINE_S = 10.0
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """A function: tells what it was asked."""
+    """A function: tells what it was asked, with the status and after the seconds that it was asked for."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
 
     def answer(self):
         with self.server.one_more_at_once() as at_once:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            time.sleep(float(parse_qs(urlsplit(self.path).query).get("sleep", [0])[0]))
+            wanted = parse_qs(urlsplit(self.path).query)
+            time.sleep(float(wanted.get("sleep", [0])[0]))
         told = {
             "replica": self.server.server_address[0],
             "method": self.command,
@@ -48,7 +52,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
             "at_once": at_once,
         }
         content = json.dumps(told).encode()
-        self.send_response(200)
+        self.send_response(int(wanted.get("status", [200])[0]))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -93,11 +97,13 @@ def function_replica(address, port):
 class Gateway:
     """A running gateway and what it stands on."""
 
-    def __init__(self, plane, proxy, process, names, stack):
+    def __init__(self, plane, proxy, process, names, call_log, log_file, stack):
         self.plane = plane
         self.proxy = proxy
         self.process = process
         self.names = names
+        self.call_log = call_log
+        self.log_file = log_file
         self.swarm = fake_swarm()
         self.url = f"http://{plane.bind}"
         self._stack = stack
@@ -105,7 +111,10 @@ class Gateway:
     def start_controller(self):
         follower = Follower(self.swarm.functions, self.proxy, self.plane, refresh_s=60)
         waiter = ReplicaWaiter(self.swarm.functions, patience_s=2, patience_in_trouble_s=0.2)
-        app = create_app(Credentials(*USER), self.swarm, self.proxy, follower, waiter=waiter, heartbeat_s=0.2)
+        tallier = Tallier(self.proxy, self.call_log, self.plane.tallies_file)
+        app = create_app(
+            Credentials(*USER), self.swarm, self.proxy, follower, tallier, waiter=waiter, heartbeat_s=0.2
+        )
         return served(app, int(self.plane.controller.rpartition(":")[2]))
 
     def replica(self, name, address):
@@ -139,20 +148,23 @@ def running_gateway(run_directory):
     assert shutil.which("haproxy"), "the Debian package haproxy is not installed"
     with ExitStack() as stack:
         names, resolver = stack.enter_context(tasks_dns())
-        bind, metrics, controller, function = different_ports(4)
+        bind, metrics, controller, call_log, function = different_ports(5)
         plane = DataPlane(
             bind=f"127.0.0.1:{bind}",
             metrics_bind=f"127.0.0.1:{metrics}",
             controller=f"127.0.0.1:{controller}",
+            call_log=f"127.0.0.1:{call_log}",
             resolver=resolver,
             function_port=function,
             run_directory=run_directory,
         )
         proxy = HAProxy(plane)
         proxy.prepare(render(None, plane))
-        process = start_haproxy(plane)
+        log_file = run_directory / "haproxy.log"
+        process = start_haproxy(plane, log_file)
         stack.callback(ended, process)
-        yield Gateway(plane, proxy, process, names, stack)
+        hearing = stack.enter_context(CallLog(plane.call_log))
+        yield Gateway(plane, proxy, process, names, hearing, log_file, stack)
 
 
 def different_ports(count):
@@ -163,11 +175,11 @@ def different_ports(count):
     return ports
 
 
-def start_haproxy(plane):
-    process = subprocess.Popen(
-        ["haproxy", "-W", "-S", f"{plane.master_socket},mode,660", "-f", plane.config_file],
-        stdout=subprocess.DEVNULL,
-    )
+def start_haproxy(plane, log_file):
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            ["haproxy", "-W", "-S", f"{plane.master_socket},mode,660", "-f", plane.config_file], stdout=log
+        )
     deadline = time.monotonic() + DEADLINE_S
     while not HAProxy(plane).running_fingerprint():
         assert process.poll() is None, "HAProxy ended at its start"

@@ -9,9 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from piswarm.gateway.haproxy import Proxy
 from piswarm.gateway.metrics import CONTENT_TYPE, render_metrics
 from piswarm.gateway.swarm import Functions
+from piswarm.gateway.tallier import Tallier
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class MetricsApi:
 
     Attributes:
         functions: the functions.
-        proxy: what carries and counts their calls.
+        tallier: tells how many calls they had and how these ended.
         registry: the API's own counters.
     """
 
     functions: Functions
-    proxy: Proxy
+    tallier: Tallier
     registry: CollectorRegistry
 
     async def read(self, _: Request) -> Response:
         """Answer with everything that is counted."""
         functions = await run_in_threadpool(self.functions.all)
-        calls = await run_in_threadpool(self.proxy.calls)
-        content = render_metrics(self.registry, functions, calls)
+        calls, tallies = await run_in_threadpool(self.tallier.now)
+        content = render_metrics(self.registry, functions, calls, tallies)
         return Response(content, headers={"Content-Type": CONTENT_TYPE})

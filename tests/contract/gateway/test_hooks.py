@@ -8,6 +8,7 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fake_proxy import FakeEar, FakeProxy, fake_tallier
 from support.fake_swarm import fake_swarm
 from support.serving import served
 
@@ -37,22 +38,15 @@ ORIGINS = {
 }
 
 
-class QuietProxy:
-    def apply(self, _):
-        return True
-
-    def calls(self):
-        return {}
-
-
 @pytest.fixture(scope="module")
 def serving():
-    swarm, proxy = fake_swarm(), QuietProxy()
+    swarm, proxy = fake_swarm(), FakeProxy({})
     app = create_app(
         Credentials("admin", PASSWORD),
         swarm,
         proxy,
         Follower(swarm.functions, proxy, DataPlane(), refresh_s=60),
+        fake_tallier(proxy, FakeEar()),
     )
     with served(app) as address:
         for name, annotations in ORIGINS.items():

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from support.fake_proxy import FakeEar, FakeProxy, fake_tallier
 from support.fake_swarm import fake_swarm
 from support.serving import served
 
@@ -28,19 +29,15 @@ NOT_DESCRIBED = {
 OPERATIONS = [(method.upper(), path) for path, methods in openapi()["paths"].items() for method in methods]
 
 
-class QuietProxy:
-    def apply(self, _):
-        return True
-
-    def calls(self):
-        return {}
-
-
 @pytest.fixture(scope="module")
 def app():
-    swarm, proxy = fake_swarm(["s1"]), QuietProxy()
+    swarm, proxy = fake_swarm(["s1"]), FakeProxy({})
     return create_app(
-        Credentials(*USER), swarm, proxy, Follower(swarm.functions, proxy, DataPlane(), refresh_s=60)
+        Credentials(*USER),
+        swarm,
+        proxy,
+        Follower(swarm.functions, proxy, DataPlane(), refresh_s=60),
+        fake_tallier(proxy, FakeEar()),
     )
 
 

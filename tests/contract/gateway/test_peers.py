@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 import requests
+from support.fake_proxy import FakeEar, FakeProxy, fake_tallier
 from support.fake_swarm import fake_swarm
 from support.serving import served
 
@@ -12,7 +13,6 @@ from piswarm.gateway.authentication import Credentials
 from piswarm.gateway.calls import CLASSES, Calls
 from piswarm.gateway.deployment import parse_deployment
 from piswarm.gateway.follower import Follower
-from piswarm.gateway.haproxy import DataPlaneError
 from piswarm.gateway.haproxy_config import DataPlane
 
 USER = ("admin", "secret")
@@ -23,21 +23,6 @@ def calls(ok, failed=0, latency_ms=0):
     return Calls({**dict.fromkeys(CLASSES, 0), "2xx": ok, "5xx": failed}, 1, 2, latency_ms)
 
 
-class CountingProxy:
-    """Has counted what the test says; None when HAProxy does not answer."""
-
-    def __init__(self, counted):
-        self._counted = counted
-
-    def apply(self, _):
-        return True
-
-    def calls(self):
-        if self._counted is None:
-            raise DataPlaneError("HAProxy does not give its statistics.")
-        return {"echo": self._counted}
-
-
 @pytest.fixture
 def gateways():
     """Serve a gateway for each of some counts; give a function that starts them and lists their addresses."""
@@ -46,11 +31,16 @@ def gateways():
 
         def start(*counted, password=USER[1]):
             for one in counted:
-                swarm, proxy = fake_swarm(), CountingProxy(one)
+                swarm, proxy = fake_swarm(), FakeProxy(one and {"echo": one})
                 swarm.functions.create(parse_deployment({"service": "echo", "image": "i"}))
                 follower = Follower(swarm.functions, proxy, DataPlane(), refresh_s=60)
                 app = create_app(
-                    Credentials(USER[0], password), swarm, proxy, follower, find_gateways=lambda: addresses
+                    Credentials(USER[0], password),
+                    swarm,
+                    proxy,
+                    follower,
+                    fake_tallier(proxy, FakeEar()),
+                    find_gateways=lambda: addresses,
                 )
                 addresses.append(stack.enter_context(served(app)))
             return addresses

@@ -3,11 +3,11 @@
 import json
 import time
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import pytest
 import requests
 from support.faas_cli import replay
+from support.fake_proxy import FakeEar, FakeProxy, fake_tallier
 from support.fake_swarm import fake_swarm
 from support.serving import served
 
@@ -18,24 +18,11 @@ from piswarm.gateway.follower import Follower
 from piswarm.gateway.haproxy_config import DataPlane
 from piswarm.gateway.image import Image
 from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.tally import Tally
 
 USER = ("admin", "secret")
 ECHO = {"service": "echo", "image": "functions/echo:1"}
 LIMITED = {**ECHO, "limits": {"memory": "64m", "cpu": "500m"}, "secrets": ["s1"], "labels": {"l": "1"}}
-
-
-class RecordingProxy:
-    """Takes every configuration and remembers the last; counts what a test says."""
-
-    text = ""
-    counted: ClassVar = {}
-
-    def apply(self, configuration):
-        self.text = configuration.text
-        return True
-
-    def calls(self):
-        return self.counted
 
 
 @dataclass
@@ -181,12 +168,16 @@ CASES = [
 @pytest.fixture(scope="module")
 def serving():
     """Serve one gateway over a Swarm in memory for all tests."""
-    swarm, proxy = fake_swarm(), RecordingProxy()
+    swarm, proxy, ear = fake_swarm(), FakeProxy({}), FakeEar()
     app = create_app(
-        Credentials(*USER), swarm, proxy, Follower(swarm.functions, proxy, DataPlane(), refresh_s=60)
+        Credentials(*USER),
+        swarm,
+        proxy,
+        Follower(swarm.functions, proxy, DataPlane(), refresh_s=60),
+        fake_tallier(proxy, ear),
     )
     with served(app) as address:
-        yield Gateway(address, swarm, proxy)
+        yield Gateway(address, swarm, proxy, ear)
 
 
 @dataclass
@@ -195,7 +186,8 @@ class Gateway:
 
     address: str
     swarm: Swarm
-    proxy: RecordingProxy
+    proxy: FakeProxy
+    ear: FakeEar
 
     def ask(self, method, path, **more):
         more = {"auth": USER, "timeout": 10, "allow_redirects": False, **more}
@@ -355,14 +347,20 @@ def test_calls_are_told_and_counted_under_the_names_that_dashboards_know(gateway
     answers = {"1xx": 0, "2xx": 7, "3xx": 0, "4xx": 0, "5xx": 2}
     gateway.proxy.counted = {"echo": Calls(answers, under_way=1, queued=0, latency_ms=12)}
     told = gateway.ask("GET", "/system/function/echo").json()
+    gateway.ear.heard = {"echo": Tally({(200, 0): 5, (204, 2): 2, (503, 11): 2}, seconds=40.5)}
     metrics = gateway.ask("GET", "/metrics").text
     gateway.proxy.counted = {}
     assert (told["invocationCount"], told["calls"]["latencyMs"]) == (9, 12)
     for line in (
-        'gateway_function_invocation_total{code="200",function_name="echo"} 7.0',
-        'gateway_function_invocation_total{code="500",function_name="echo"} 2.0',
-        'gateway_function_invocation_started_total{function_name="echo"} 10.0',
-        'gateway_function_latency_seconds{function_name="echo"} 0.012',
+        'gateway_function_invocation_total{code="200",function_name="echo"} 5.0',
+        'gateway_function_invocation_total{code="204",function_name="echo"} 2.0',
+        'gateway_function_invocation_total{code="503",function_name="echo"} 2.0',
+        'gateway_function_invocation_started{function_name="echo"} 10.0',
+        'gateway_functions_seconds_bucket{function_name="echo",le="0.005"} 5.0',
+        'gateway_functions_seconds_bucket{function_name="echo",le="10.0"} 7.0',
+        'gateway_functions_seconds_bucket{function_name="echo",le="+Inf"} 9.0',
+        'gateway_functions_seconds_count{function_name="echo"} 9.0',
+        'gateway_functions_seconds_sum{function_name="echo"} 40.5',
         'http_requests_total{method="GET",path="/system/function/{name}",status="200"}',
     ):
         assert line in metrics
