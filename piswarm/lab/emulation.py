@@ -56,9 +56,8 @@ def armhf_emulation() -> Iterator[None]:
     except OSError as error:
         raise _refused(error) from error
     with in_use:
-        fcntl.flock(in_use, fcntl.LOCK_SH)
         try:
-            _register(in_use)
+            _join(in_use)
             yield
         finally:
             _undo_if_last(in_use)
@@ -66,6 +65,16 @@ def armhf_emulation() -> Iterator[None]:
 
 def _is_ours() -> bool:
     return _IN_USE.exists() and _IN_USE.stat().st_size > 0
+
+
+def _join(in_use: IO[str]) -> None:
+    """Become one of the users; while one of them sets the rules, others wait."""
+    try:
+        fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+    _register(in_use)
+    fcntl.flock(in_use, fcntl.LOCK_SH)
 
 
 def _register(in_use: IO[str]) -> None:
