@@ -7,13 +7,11 @@ import subprocess
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from piswarm.settings import STACKS
-from tests.service.ports import free_port, wait_until_open
-from tests.service.served import Served
+from tests.service.served import serving
 
 SERVER = STACKS / "templates" / "node" / "image" / "server.js"
 SLEEPING = """
@@ -26,23 +24,9 @@ SLEEPING = """
 
 @pytest.fixture
 def serve(tmp_path):
-    @contextmanager
     def start(source, **environment):
         (tmp_path / "handler.js").write_text(textwrap.dedent(source))
-        port = free_port()
-        with (tmp_path / "log").open("w+") as log:
-            process = subprocess.Popen(
-                ["nodejs", str(SERVER), str(tmp_path)],
-                env={**os.environ, "port": str(port), "suppress_lock": "true", **environment},
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                wait_until_open(process, port)
-                yield Served(process, port)
-            finally:
-                process.kill()
-                process.wait()
+        return serving(["nodejs", str(SERVER), str(tmp_path)], tmp_path / "log", environment)
 
     return start
 

@@ -9,38 +9,21 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
-from tests.service.ports import free_port, wait_until_open
-from tests.service.served import Served
+from tests.service.served import serving
 
 START_DEADLINE_S = 20.0
 
 
 @pytest.fixture
 def serve(tmp_path):
-    @contextmanager
     def start(source, **environment):
         folder = tmp_path / "function"
         folder.mkdir(exist_ok=True)
         (folder / "handler.py").write_text(textwrap.dedent(source))
-        port = free_port()
-        log = (tmp_path / "log").open("w+")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "piswarm.runtime", str(folder)],
-            env={**os.environ, "port": str(port), "suppress_lock": "true", **environment},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            wait_until_open(process, port)
-            yield Served(process, port)
-        finally:
-            process.kill()
-            process.wait()
-            log.close()
+        return serving([sys.executable, "-m", "piswarm.runtime", str(folder)], tmp_path / "log", environment)
 
     return start
 

@@ -4,6 +4,7 @@ import json
 import shlex
 
 import pytest
+from support.recorded_node import RecordedNode
 
 from piswarm.cluster.connect import Result
 from piswarm.cluster.manifests import Answer, delete_unneeded, join
@@ -47,20 +48,6 @@ class Registry:
         return Answer(200, headers, json.dumps(document).encode())
 
 
-class Node:
-    """A node whose shell gives recorded answers."""
-
-    node = "pi1"
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.commands = []
-
-    def run(self, command, **_):
-        self.commands.append(command)
-        return self.answers.pop(0)
-
-
 def test_what_is_not_needed_is_deleted_once_whatever_tags_it_has():
     registry = Registry({"a": "sha256:1", "b": "sha256:2", "b-again": "sha256:2", "c": "sha256:3"})
     assert delete_unneeded(registry, "functions/hello", ["sha256:3"]) == ["sha256:1", "sha256:2"]
@@ -87,7 +74,7 @@ def test_an_unexpected_answer_deletes_nothing():
 
 
 def test_the_digests_of_the_kept_images_reach_the_node():
-    node = Node(Result("sha256:1\nsha256:2\n", "", 0))
+    node = RecordedNode(Result("sha256:1\nsha256:2\n", "", 0))
     assert delete_images(node, "functions/hello", ["r:5000/functions/hello:a@sha256:9"]) == 2
     wish = json.loads(shlex.split(node.commands[0])[-1])
     assert wish == {"repository": "functions/hello", "needed": ["sha256:9"]}
@@ -130,7 +117,7 @@ def test_an_image_that_is_not_there_cannot_be_joined():
 
 
 def test_the_index_is_named_after_its_first_image():
-    node = Node(Result("sha256:7\n", "", 0))
+    node = RecordedNode(Result("sha256:7\n", "", 0))
     images = {
         arch: f"registry.piswarm.internal:5000/functions/hello:{arch}@sha256:{number}"
         for number, arch in enumerate(("amd64", "armhf"))
@@ -143,7 +130,7 @@ def test_the_index_is_named_after_its_first_image():
 
 def test_a_registry_that_cannot_be_reached_is_told():
     with pytest.raises(BuildError, match=r"old images of functions/hello could not be deleted .*: refused"):
-        delete_images(Node(Result("", "refused\n", 1)), "functions/hello", [])
+        delete_images(RecordedNode(Result("", "refused\n", 1)), "functions/hello", [])
 
 
 @pytest.mark.parametrize(
@@ -159,9 +146,11 @@ def test_a_new_start_is_due_after_a_day(started, due):
 
 
 def test_a_registry_that_does_not_run_has_no_garbage_day():
-    assert not has_garbage_day(Node(Result("2026-01-02T12:00:01\n", "requires at least 1 argument", 1)))
+    assert not has_garbage_day(
+        RecordedNode(Result("2026-01-02T12:00:01\n", "requires at least 1 argument", 1))
+    )
 
 
 def test_a_registry_that_does_not_start_again_is_told():
     with pytest.raises(BuildError, match="the registry did not start again: no suitable node"):
-        collect_garbage(Node(Result("", "no suitable node", 1)))
+        collect_garbage(RecordedNode(Result("", "no suitable node", 1)))

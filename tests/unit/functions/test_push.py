@@ -1,6 +1,7 @@
 """What a push gives, as the engines say it."""
 
 import pytest
+from support.recorded_node import RecordedNode
 
 from piswarm.cluster.shell import Result
 from piswarm.errors import BuildError
@@ -10,28 +11,14 @@ REFERENCE = "registry.test:5000/functions/hello:0123456789ab"
 DIGEST = f"sha256:{'a' * 64}"
 
 
-class Node:
-    """A node whose shell gives recorded answers."""
-
-    node = "pi1"
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.commands = []
-
-    def run(self, command, **_):
-        self.commands.append(command)
-        return self.answers.pop(0)
-
-
 def test_the_digest_is_read_from_what_docker_prints():
-    node = Node(Result(f"layer: Pushed\n0123456789ab: digest: {DIGEST} size: 1364\n", "", 0))
+    node = RecordedNode(Result(f"layer: Pushed\n0123456789ab: digest: {DIGEST} size: 1364\n", "", 0))
     assert push(node, REFERENCE) == DIGEST
 
 
 def test_the_digest_is_asked_for_where_docker_prints_none():
     others = f"registry.test:5000/functions/other@sha256:{'b' * 64}"
-    node = Node(
+    node = RecordedNode(
         Result("layer: Pushed\n", "", 0),
         Result(f"{others}\nregistry.test:5000/functions/hello@{DIGEST}\n", "", 0),
     )
@@ -51,5 +38,5 @@ def test_the_digest_is_asked_for_where_docker_prints_none():
 )
 def test_a_push_that_fails_says_why(answers, message):
     with pytest.raises(BuildError) as caught:
-        push(Node(*answers), REFERENCE)
+        push(RecordedNode(*answers), REFERENCE)
     assert message in caught.value.message
