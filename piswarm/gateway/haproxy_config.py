@@ -266,10 +266,27 @@ backend function:{route.name}
     timeout queue {route.timeout_s}s
     http-request set-path /%[path,field(4,/,0)]
     http-response set-log-level silent if {{ be_sess_rate gt {_FEW_CALLS_A_SECOND} }} !{{ rand({_ONE_OF_MANY}) 0 }}
-    http-request lua.wait_for_replica if {{ nbsrv lt 1 }} !{{ stopping }}
+    http-request allow if {{ nbsrv gt 0 }} or {{ stopping }}
+    http-request lua.wait_for_replica
+{_woken(route, plane)}\
     default-server check inter 500ms fall 1 rise 1 maxconn {route.max_in_flight}
     default-server init-addr last,none resolvers swarm resolve-prefer ipv4
     server-template replica {route.slots} tasks.{route.name}:{plane.function_port}"""
+
+
+def _woken(route: Route, plane: DataPlane) -> str:
+    """Return how a call reaches a replica that the DNS does not tell of yet: at the address in `txn.replica`.
+
+    Such calls are not counted with those that the replica gets a moment later by its name. A function that set
+    itself a lower bound than the default must not get more, so it waits for the DNS.
+    """
+    if route.max_in_flight < DEFAULT_MAX_IN_FLIGHT:
+        return ""
+    return f"""\
+    http-request set-dst var(txn.replica)
+    use-server woken if {{ var(txn.replica) -m found }}
+    server woken 0.0.0.0:{plane.function_port} weight 0 maxconn {route.max_in_flight}
+"""
 
 
 def _answer(status: int, text: str, *, retry_after_s: int = 0, kind: str = "string") -> str:

@@ -9,9 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from piswarm.gateway.faults import Unavailable
 from piswarm.gateway.swarm import Functions
-from piswarm.gateway.tasks import trouble
 
-_PAUSE_S = 0.1
+_PAUSE_S = 0.05
 
 
 class ReplicaWaiter:
@@ -29,10 +28,10 @@ class ReplicaWaiter:
         self._functions = functions
         self._patience_s = patience_s
         self._patience_in_trouble_s = patience_in_trouble_s
-        self._waits: dict[str, asyncio.Task[None]] = {}
+        self._waits: dict[str, asyncio.Task[tuple[str, ...]]] = {}
 
-    async def wait(self, name: str) -> None:
-        """Return as soon as a replica of the function runs.
+    async def wait(self, name: str) -> tuple[str, ...]:
+        """Return the addresses of the function's replicas as soon as one runs.
 
         Raises:
             NotFound: there is no such function.
@@ -42,21 +41,21 @@ class ReplicaWaiter:
         if wait is None:
             wait = self._waits[name] = asyncio.create_task(self._wait(name))
             wait.add_done_callback(lambda _: self._waits.pop(name))
-        await asyncio.shield(wait)
+        return await asyncio.shield(wait)
 
-    async def _wait(self, name: str) -> None:
+    async def _wait(self, name: str) -> tuple[str, ...]:
         began = time.monotonic()
         await run_in_threadpool(self._wake, name)
-        while (function := await run_in_threadpool(self._functions.one, name)).available == 0:
-            if function.replicas == 0:
+        while not (replicas := await run_in_threadpool(self._functions.replicas, name)).running:
+            if replicas.wanted == 0:
                 raise Unavailable(f"{name} was scaled to zero while a call waited for a replica.")
             waited_s = time.monotonic() - began
-            reason = trouble(await run_in_threadpool(self._functions.tasks, name))
-            if reason and waited_s >= self._patience_in_trouble_s:
-                raise Unavailable(f"No replica of {name} runs: {reason}")
+            if replicas.trouble and waited_s >= self._patience_in_trouble_s:
+                raise Unavailable(f"No replica of {name} runs: {replicas.trouble}")
             if waited_s >= self._patience_s:
                 raise Unavailable(f"No replica of {name} started within {self._patience_s:.0f} s.")
             await asyncio.sleep(_PAUSE_S)
+        return replicas.running
 
     def _wake(self, name: str) -> None:
         function = self._functions.one(name)

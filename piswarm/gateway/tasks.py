@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,38 @@ def read_task(document: Mapping[str, Any]) -> Task:
         changed_at=datetime.fromisoformat(status["Timestamp"]),
         service_id=document.get("ServiceID", ""),
         node_id=document.get("NodeID", ""),
+    )
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """What there is of a function's replicas.
+
+    Attributes:
+        wanted: replicas that Swarm is to keep.
+        running: addresses of those that run, healthy where the image has a health check.
+        trouble: why none runs, in the engine's words; empty when nothing has gone wrong so far.
+    """
+
+    wanted: int
+    running: tuple[str, ...]
+    trouble: str
+
+
+def running_addresses(documents: Iterable[Mapping[str, Any]], network: str) -> tuple[str, ...]:
+    """Return the addresses of the tasks that run and are to go on.
+
+    Args:
+        documents: tasks, as the engine describes them.
+        network: name of the network whose addresses these are.
+    """
+    return tuple(
+        address.partition("/")[0]
+        for document in documents
+        if document["Status"]["State"] == document["DesiredState"] == "running"
+        for attachment in document.get("NetworksAttachments") or []
+        if attachment["Network"]["Spec"]["Name"] == network
+        for address in attachment["Addresses"]
     )
 
 

@@ -2,24 +2,23 @@
 
 import http.client
 import json
+import os
 import re
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import requests
-from support.gateway import DEADLINE_S, USER, ended, route, running_gateway, start_haproxy
+from support.gateway import DEADLINE_S, USER, ended, function_replica, route, running_gateway, start_haproxy
 
 from piswarm.gateway.deployment import parse_deployment
 from piswarm.gateway.drain import drain
 from piswarm.gateway.haproxy import DataPlaneError, HAProxy
 from piswarm.gateway.haproxy_config import GUESSES_A_MINUTE, Configuration, Route, render
-from piswarm.gateway.tasks import Task
 
 AT_ONCE_S = 8.0
 """Less than any patience of the gateway: a slow computer does not fail these tests, a wait does."""
@@ -127,7 +126,7 @@ def test_a_function_that_cannot_start_is_503_with_the_reason(gateway):
     with gateway.start_controller():
         deploy(gateway, "echo")
         gateway.swarm.functions.starts_replicas = False
-        gateway.swarm.functions.attempts["echo"] = [Task("rejected", "No such image: i", datetime.now(UTC))]
+        gateway.swarm.functions.troubles["echo"] = "No such image: i"
         began = time.monotonic()
         answer = gateway.ask("/function/echo", method="POST", data="x")
     assert answer.status_code == 503
@@ -173,6 +172,81 @@ def test_a_call_waits_for_a_replica_that_runs_and_does_not_listen_yet(gateway):
         assert caller.answer().status_code == 200
 
 
+def test_a_replica_that_the_dns_does_not_tell_of_yet_is_called(gateway):
+    gateway.replica_without_name("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.swarm.functions.scale("echo", 0)
+        answer = gateway.ask("/function/echo/a?b=c", method="POST", data=b"y" * 50_000)
+        assert (answer.status_code, answer.json()["length"]) == (200, 50_000)
+        assert (answer.json()["replica"], answer.json()["path"]) == ("127.0.1.1", "/a?b=c")
+        gateway.replica("echo", "127.0.1.2")
+        gateway.until(lambda answer: answer.json()["replica"] == "127.0.1.2", "/function/echo")
+
+
+def test_it_is_waited_for_until_it_listens(gateway):
+    gateway.swarm.functions.addresses["echo"] = ("127.0.1.1",)
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        caller = CallLater(gateway, "/function/echo", data=b"y" * 50_000)
+        time.sleep(1)
+        gateway.replica_without_name("echo", "127.0.1.1")
+        answer = caller.answer()
+        assert (answer.status_code, answer.json()["length"]) == (200, 50_000)
+
+
+def test_only_the_call_that_waited_goes_straight_to_its_address(gateway):
+    gateway.replica_without_name("echo", "127.0.1.1")
+    gateway.replica("other", "127.0.1.2")
+    with gateway.start_controller(), requests.Session() as session:
+        deploy(gateway, "echo")
+        deploy(gateway, "other")
+        asked = [
+            session.get(f"{gateway.url}/function/{name}", timeout=DEADLINE_S).json()["replica"]
+            for name in ("echo", "other", "echo", "other")
+        ]
+        assert asked == ["127.0.1.1", "127.0.1.2"] * 2
+
+
+def test_an_address_where_nothing_listens_any_more_is_asked_for_anew(gateway):
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        gateway.swarm.functions.addresses["echo"] = ("127.0.1.1",)
+        with function_replica("127.0.1.1", gateway.plane.function_port):
+            assert gateway.ask("/function/echo").json()["replica"] == "127.0.1.1"
+        gateway.replica_without_name("echo", "127.0.1.2")
+        assert gateway.ask("/function/echo").json()["replica"] == "127.0.1.2"
+
+
+def test_calls_that_wait_for_the_same_replica_share_the_question(gateway):
+    functions, questions = gateway.swarm.functions, []
+    look = functions.replicas
+    functions.replicas = lambda name: questions.append(name) or look(name)
+    gateway.replica_without_name("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo")
+        functions.starts_replicas = False
+        callers = [CallLater(gateway, "/function/echo") for _ in range(30)]
+        gateway.until(lambda _: gateway.proxy.calls()["echo"].under_way == len(callers), "/healthz")
+        functions.starts_replicas = True
+        assert [caller.answer().status_code for caller in callers] == [200] * len(callers)
+        at_first = len(questions)
+        for _ in range(10):
+            assert gateway.ask("/function/echo").status_code == 200
+        threads = os.cpu_count()
+        assert len(questions) - at_first <= 2 * threads
+
+
+def test_a_function_with_a_bound_of_its_own_waits_for_the_dns(gateway):
+    gateway.replica_without_name("echo", "127.0.1.1")
+    with gateway.start_controller():
+        deploy(gateway, "echo", labels={"com.piswarm.max-inflight": "2"})
+        caller = CallLater(gateway, "/function/echo")
+        gateway.until(lambda _: gateway.proxy.calls()["echo"].under_way == 1, "/healthz")
+        gateway.replica("echo", "127.0.1.2")
+        assert caller.answer().json()["replica"] == "127.0.1.2"
+
+
 class CallLater:
     """A call under way in a thread of its own."""
 
@@ -192,8 +266,9 @@ class CallLater:
 # The controller behind it ----------------------------------------------------------------------------
 
 
-def deploy(gateway, name):
-    answer = gateway.ask("/system/functions", method="POST", json={"service": name, "image": "i"}, auth=USER)
+def deploy(gateway, name, **more):
+    document = {"service": name, "image": "i", **more}
+    answer = gateway.ask("/system/functions", method="POST", json=document, auth=USER)
     assert answer.status_code == 202, answer.text
 
 

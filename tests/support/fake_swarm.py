@@ -12,8 +12,11 @@ from piswarm.gateway.logs import LogLine
 from piswarm.gateway.node import Node
 from piswarm.gateway.service_spec import read_function, service_spec
 from piswarm.gateway.swarm import Swarm
+from piswarm.gateway.tasks import Replicas
 
 CREATED = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NOT_LISTENING = "127.0.3.1"
+"""The address of a replica of which a test does not say where it is."""
 
 
 class FakeFunctions:
@@ -24,7 +27,8 @@ class FakeFunctions:
         self._nodes = nodes
         self.images = {}
         self.services = {}
-        self.attempts = {}
+        self.addresses = {}
+        self.troubles = {}
         self.starts_replicas = True
         self.changed = threading.Event()
 
@@ -45,8 +49,10 @@ class FakeFunctions:
             }
         )
 
-    def tasks(self, name):
-        return self.attempts.get(name, [])
+    def replicas(self, name):
+        function = self.one(name)
+        running = self.addresses.get(name, (NOT_LISTENING,)) if function.available else ()
+        return Replicas(function.replicas, running, self.troubles.get(name, ""))
 
     def create(self, spec):
         if spec.name in self.services:

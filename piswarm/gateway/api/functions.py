@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from piswarm.gateway.api.body import read_document
 from piswarm.gateway.calls import NONE
@@ -86,6 +86,9 @@ class FunctionsApi:
         return JSONResponse(await self.counts.share())
 
     async def replica(self, request: Request) -> Response:
-        """Answer as soon as a replica of the function runs; a call of the function may do as much."""
-        await self.waiter.wait(request.path_params["name"])
-        return Response(status_code=204)
+        """Answer with the replicas' addresses, a line each, as soon as one runs.
+
+        It wakes the function; a call of the function may do as much.
+        """
+        addresses = await self.waiter.wait(request.path_params["name"])
+        return PlainTextResponse("\n".join(addresses))

@@ -14,7 +14,7 @@ from piswarm.gateway.delivery import Delivery
 from piswarm.gateway.function import Function, FunctionSpec
 from piswarm.gateway.logs import LogLine, LogQuery
 from piswarm.gateway.node import Node
-from piswarm.gateway.tasks import Task
+from piswarm.gateway.tasks import Replicas
 
 
 class Functions(Protocol):
@@ -26,8 +26,8 @@ class Functions(Protocol):
     def one(self, name: str) -> Function:
         """Return one function; NotFound when there is none of exactly this name."""
 
-    def tasks(self, name: str) -> list[Task]:
-        """Return the attempts to run replicas of a function, the newest first."""
+    def replicas(self, name: str) -> Replicas:
+        """Return what there is of a function's replicas; NotFound when there is no such function."""
 
     def create(self, spec: FunctionSpec) -> None:
         """Deploy a new function; BadRequest when there is one of this name or a secret is missing."""

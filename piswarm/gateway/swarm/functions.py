@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from piswarm.gateway.swarm.images import EngineImages
 from piswarm.gateway.swarm.nodes import EngineNodes
 from piswarm.gateway.swarm.secrets import EngineSecrets
 from piswarm.gateway.swarm.services import Document, Services
-from piswarm.gateway.tasks import Task, read_task
+from piswarm.gateway.tasks import Replicas, Task, read_task, running_addresses, trouble
 
 _LONGEST_PAUSE_S = 5.0
 
@@ -72,10 +72,19 @@ class EngineFunctions:
         tasks = self._tasks_of([service] if needs_tasks(service) else [])
         return read_function(service, tasks.get(service["ID"], ()))
 
-    def tasks(self, name: str) -> list[Task]:
-        """Return the attempts to run replicas of a function as it is now, the newest first."""
+    def replicas(self, name: str) -> Replicas:
+        """Return what there is of a function's replicas.
+
+        Raises:
+            NotFound: there is no such function.
+        """
         service = self._services.one(name)
-        return self._tasks_of([service]).get(service["ID"], [])
+        documents = self._task_documents([service])
+        return Replicas(
+            wanted=read_function(service).replicas,
+            running=running_addresses(documents, self._network),
+            trouble=trouble(_telling(documents, [service])),
+        )
 
     def create(self, spec: FunctionSpec) -> None:
         """Deploy a new function.
@@ -154,13 +163,24 @@ class EngineFunctions:
 
     def _tasks_of(self, services: Sequence[Document]) -> dict[str, list[Task]]:
         """Return the tasks that tell about each service, by the service's id, the newest first."""
-        if not services:
-            return {}
-        by_id = {service["ID"]: service for service in services}
-        with translated():
-            documents = self._api.tasks(filters={"service": list(by_id)})
-        telling = [read_task(one) for one in documents if tells_about(one, by_id[one["ServiceID"]])]
-        telling.sort(key=lambda task: task.changed_at, reverse=True)
+        telling = _telling(self._task_documents(services), services)
         return {
-            service_id: [task for task in telling if task.service_id == service_id] for service_id in by_id
+            service["ID"]: [task for task in telling if task.service_id == service["ID"]]
+            for service in services
         }
+
+    def _task_documents(self, services: Sequence[Document]) -> list[Document]:
+        if not services:
+            return []
+        with translated():
+            documents: list[Document] = self._api.tasks(
+                filters={"service": [service["ID"] for service in services]}
+            )
+        return documents
+
+
+def _telling(documents: Iterable[Document], services: Iterable[Document]) -> list[Task]:
+    """Return the tasks that tell about what their services are now, the newest first."""
+    by_id = {service["ID"]: service for service in services}
+    telling = [read_task(one) for one in documents if tells_about(one, by_id[one["ServiceID"]])]
+    return sorted(telling, key=lambda task: task.changed_at, reverse=True)

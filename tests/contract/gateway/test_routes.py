@@ -8,7 +8,7 @@ import pytest
 import requests
 from support.faas_cli import replay
 from support.fake_proxy import FakeEar, FakeProxy, fake_tallier
-from support.fake_swarm import fake_swarm
+from support.fake_swarm import NOT_LISTENING, fake_swarm
 from support.serving import served
 
 from piswarm.gateway.app import create_app
@@ -160,7 +160,7 @@ CASES = [
         text='gateway_service_count{function_name="echo"} 1.0',
     ),
     # What HAProxy asks
-    Case("GET", "/replica/echo", 204, deployed=[ECHO], user=None),
+    Case("GET", "/replica/echo", 200, deployed=[ECHO], user=None, text=NOT_LISTENING),
     Case("GET", "/replica/echo", 404, user=None),
 ]
 

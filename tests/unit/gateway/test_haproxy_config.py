@@ -52,3 +52,9 @@ def test_labels_set_a_functions_bounds():
 def test_no_client_is_cut_off_before_the_slowest_function():
     text = render([Route("quick", 4, timeout_s=5), Route("slow", 4, timeout_s=3600)], PLANE).text
     assert "timeout client 3605s" in text
+
+
+@pytest.mark.parametrize(("max_in_flight", "can"), [(1, False), (255, False), (256, True), (1000, True)])
+def test_only_the_default_bound_may_be_passed_for_a_moment(max_in_flight, can):
+    text = render([Route("echo", 4, max_in_flight=max_in_flight)], PLANE).text
+    assert ("server woken " in text) == can

@@ -1,5 +1,4 @@
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 from support.fake_swarm import fake_swarm
@@ -7,9 +6,6 @@ from support.fake_swarm import fake_swarm
 from piswarm.gateway.faults import NotFound, Unavailable
 from piswarm.gateway.function import FunctionSpec
 from piswarm.gateway.replicas import ReplicaWaiter
-from piswarm.gateway.tasks import Task
-
-WHEN = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def functions_with_echo(**labels):
@@ -20,11 +16,13 @@ def functions_with_echo(**labels):
 
 def wait(functions, name="echo", patience_s=0.15):
     waiter = ReplicaWaiter(functions, patience_s=patience_s, patience_in_trouble_s=0.05)
-    asyncio.run(waiter.wait(name))
+    return asyncio.run(waiter.wait(name))
 
 
-def test_a_running_replica_ends_the_wait():
-    wait(functions_with_echo())
+def test_a_running_replica_ends_the_wait_and_its_address_is_told():
+    functions = functions_with_echo()
+    functions.addresses["echo"] = ("10.0.1.7",)
+    assert wait(functions) == ("10.0.1.7",)
 
 
 def test_a_function_at_zero_is_woken():
@@ -49,7 +47,7 @@ def test_an_unknown_function_is_not_waited_for():
 def test_a_failure_ends_the_wait_early_and_is_told():
     functions = functions_with_echo()
     functions.starts_replicas = False
-    functions.attempts["echo"] = [Task("rejected", "No such image: i", WHEN)]
+    functions.troubles["echo"] = "No such image: i"
     with pytest.raises(Unavailable, match="No such image: i"):
         wait(functions, patience_s=60)
 
