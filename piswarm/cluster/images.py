@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import re
 import tarfile
 import time
@@ -24,6 +25,8 @@ PUSH_TIMEOUT_S = 1800.0
 DEFAULT_BASE = "debian:trixie-slim"
 BUILT_HERE = "build"
 """In place of a prebuilt image's reference: build it."""
+_ENTRYPOINT = "/usr/lib/piswarm/start"
+"""What the images start that may be pulled instead of built."""
 
 _BUILD_STEP = re.compile(r"^#\d+ \[\S*\s?\d+/\d+\] (?P<text>.+)$")
 # What a step printed, or the engine's own word; not the Dockerfile that BuildKit repeats at the end.
@@ -152,7 +155,8 @@ def make_base(connection: Connection, base: Base, platform: str, on_line: Callab
     if _base_digest(connection) == base.digest:
         return
     if base.archive is None:
-        _pull(connection, base.source, BASE_IMAGE, platform, on_line, "the base image")
+        _pull(connection, base.source, platform, on_line, "the base image")
+        _tag(connection, base.source, BASE_IMAGE)
         return
     remote = f"{STATE_DIR}/build/rootfs.tar"
     connection.put_file(base.archive, remote, 0o640)
@@ -180,7 +184,9 @@ def build(connection: Shell, image: Image, platform: str, on_line: Callable[[str
     if is_present(connection, image.reference):
         return
     if image.prebuilt:
-        _pull(connection, image.prebuilt, image.reference, platform, on_line, f"the {image.name} image")
+        _pull(connection, image.prebuilt, platform, on_line, f"the {image.name} image")
+        _must_be_ours(connection, image)
+        _tag(connection, image.prebuilt, image.reference)
         return
     remote = f"{STATE_DIR}/build/{image.name}.tar.gz"
     connection.put(image.context, remote, 0o640)
@@ -196,15 +202,23 @@ def build(connection: Shell, image: Image, platform: str, on_line: Callable[[str
     connection.run(quote("rm", "-f", remote), timeout_s=60)
 
 
-def _pull(
-    connection: Shell,
-    source: str,
-    reference: str,
-    platform: str,
-    on_line: Callable[[str], None],
-    what: str,
-) -> None:
+def _pull(connection: Shell, source: str, platform: str, on_line: Callable[[str], None], what: str) -> None:
     _run(connection, f"docker pull --platform {quote(platform, source)}", on_line, what)
+
+
+def _must_be_ours(connection: Shell, image: Image) -> None:
+    """Refuse an image that does not start as ours do; it would not find what the stack gives it."""
+    form = "{{json .Config.Entrypoint}}"
+    command = quote("docker", "image", "inspect", "--format", form, image.prebuilt)
+    starts = connection.run(command, timeout_s=60).stdout.strip()
+    if starts != json.dumps([_ENTRYPOINT]):
+        raise BuildError(
+            f"{connection.node}: {image.prebuilt} is no {image.name} image of piswarm's: it starts {starts}.",
+            f"Name one that 'piswarm init' built, or build it: --{image.name}-image {BUILT_HERE}",
+        )
+
+
+def _tag(connection: Shell, source: str, reference: str) -> None:
     connection.run(quote("docker", "tag", source, reference), timeout_s=60)
 
 

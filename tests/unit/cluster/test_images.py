@@ -6,8 +6,10 @@ import tarfile
 
 import pytest
 
-from piswarm.cluster.images import BUILT_HERE, Base, cluster_images, deployer_image, read_base
-from piswarm.errors import ConfigError
+from piswarm.cluster.images import BUILT_HERE, Base, build, cluster_images, deployer_image, read_base
+from piswarm.cluster.shell import Result
+from piswarm.errors import BuildError, ConfigError
+from piswarm.settings import STACKS
 
 BASE = Base(None, "debian:trixie-slim", "0123456789ab")
 
@@ -48,6 +50,51 @@ def test_an_image_made_elsewhere_is_pulled_and_called_by_its_reference():
     assert images["registry"] == own["registry"]
     other = cluster_images(BASE, {"gateway": "example.org/gateway:2"})
     assert other["gateway"].reference != images["gateway"].reference
+
+
+class PullingShell:
+    """A node whose engine pulls images that all start the same program."""
+
+    node = "pi1"
+
+    def __init__(self, starts):
+        self._starts = starts
+        self.commands = []
+
+    def run(self, command, *, timeout_s, check=True):
+        self.commands.append(command)
+        if "Entrypoint" in command:
+            return Result(f"{self._starts}\n", "", 0)
+        return Result("", "", 1 if "{{.Id}}" in command else 0)
+
+    def stream(self, command, on_line, *, timeout_s):
+        self.commands.append(command)
+        return 0
+
+
+def build_elsewhere(shell):
+    image = cluster_images(BASE, {"registry": "example.org/registry:1"})["registry"]
+    build(shell, image, "linux/arm64", lambda _: None)
+
+
+def test_an_image_made_elsewhere_is_pulled_for_the_platform_and_gets_the_clusters_name():
+    shell = PullingShell('["/usr/lib/piswarm/start"]')
+    build_elsewhere(shell)
+    assert "docker pull --platform linux/arm64 example.org/registry:1" in shell.commands
+    assert shell.commands[-1].startswith("docker tag example.org/registry:1 registry.piswarm.internal:5000/")
+
+
+def test_an_image_that_is_none_of_ours_is_refused_and_does_not_get_the_clusters_name():
+    shell = PullingShell('["/entrypoint.sh"]')
+    with pytest.raises(BuildError, match=r"example.org/registry:1 is no registry image.*entrypoint\.sh"):
+        build_elsewhere(shell)
+    assert not any(command.startswith("docker tag") for command in shell.commands)
+
+
+def test_the_images_that_may_be_pulled_start_the_same_program():
+    for name in ("gateway", "registry"):
+        dockerfile = (STACKS / "images" / name / "Dockerfile").read_text()
+        assert 'ENTRYPOINT ["/usr/lib/piswarm/start"]\n' in dockerfile
 
 
 def test_build_in_place_of_a_reference_means_to_build():
