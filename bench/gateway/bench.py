@@ -132,6 +132,8 @@ def gateway(folder: Path, functions: int) -> Iterator[tuple[str, list[int]]]:
             bind=f"127.0.0.1:{port}",
             metrics_bind=f"127.0.0.1:{free_port()}",
             controller=f"127.0.0.1:{free_port()}",
+            call_log=f"127.0.0.1:{free_port()}",
+            succession=f"127.0.0.1:{free_port()}",
             resolver=resolver,
             function_port=behind,
             run_directory=run,

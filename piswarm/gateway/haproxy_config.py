@@ -18,6 +18,7 @@ HEALTH_PATH = "/healthz/data-plane"
 GUESSES_A_MINUTE = 20
 """After that many wrong passwords in a minute an address must wait."""
 _TOO_MANY_GUESSES = "Too many wrong passwords from this address; wait a minute."
+_PEER = "gateway"
 _LEAST_SLOTS = 4
 _LOG_LINE = (
     '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","call_id":"%[var(txn.call_id),bytes(0,100),json(utf8s)]",'
@@ -43,6 +44,7 @@ class DataPlane:
         metrics_bind: address and port for whoever collects metrics.
         controller: address and port of the controller.
         call_log: address and port that the controller hears of single calls on.
+        succession: address and port on which a process tells the next one who has guessed at passwords.
         resolver: address and port of the DNS server that knows the functions' tasks.
         function_port: the port that functions listen on.
         run_directory: folder of the sockets and of the servers' last known state.
@@ -54,6 +56,7 @@ class DataPlane:
     metrics_bind: str = ":8082"
     controller: str = "127.0.0.1:8081"
     call_log: str = "127.0.0.1:8083"
+    succession: str = "127.0.0.1:8084"
     resolver: str = "127.0.0.11:53"
     function_port: int = 8080
     run_directory: Path = Path("/run/piswarm")
@@ -159,6 +162,7 @@ def _global(plane: DataPlane, description: str) -> str:
     return f"""\
 global
     description {description}
+    localpeer {_PEER}
     maxconn 4000
     stats socket {plane.admin_socket} mode 660 level admin expose-fd listeners
     server-state-file {plane.servers_file}
@@ -199,6 +203,9 @@ resolvers swarm
 
 def _entrance(plane: DataPlane) -> str:
     return f"""\
+peers succession
+    peer {_PEER} {plane.succession}
+
 frontend entrance
     bind {plane.bind}
     monitor-uri {HEALTH_PATH}
@@ -234,7 +241,7 @@ backend controller
     timeout connect 500ms
     retries 6
     http-request return {_answer(404, "404 page not found")} if {{ path /metrics }} {{ fe_name entrance }}
-    stick-table type ipv6 size 10k expire 5m store gpc0,gpc0_rate(60s)
+    stick-table type ipv6 size 10k expire 5m peers succession store gpc0,gpc0_rate(60s)
     http-request track-sc0 src
     acl guesses sc_gpc0_rate(0) ge {GUESSES_A_MINUTE}
     http-request return {_answer(429, _TOO_MANY_GUESSES, retry_after_s=60)} if guesses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ import pytest
 import requests
 from support.faas_cli import replay
 
-from tests.lab.laboratory import Workplace
+from piswarm.gateway.haproxy_config import GUESSES_A_MINUTE
+from tests.lab.laboratory import NODES, Workplace
 
 pytestmark = pytest.mark.lab
 
@@ -175,6 +177,34 @@ def test_each_manager_tells_the_calls_of_all(gateway: Gateway, functest: Workpla
         assert one.call(echo, data="x").status_code == 200
     for one in others:
         one.until(echo, lambda status: status["invocationCount"] == before + len(others))
+
+
+def test_who_guesses_at_the_password_is_slowed_down_through_new_configurations(
+    gateway: Gateway, functest: Workplace
+):
+    assert guess(functest, gateway, times=GUESSES_A_MINUTE + 1) == [401] * GUESSES_A_MINUTE + [429]
+    try:
+        gateway.deploy("another", "cat")
+        assert gateway.call("another", data="x").status_code == 200
+        assert 429 in guess(functest, gateway, times=2)  # the rate falls with time: one more may pass
+    finally:
+        gateway.ask("DELETE", "/system/functions", json={"functionName": "another"})
+
+
+def guess(user: Workplace, gateway: Gateway, times: int) -> list[int]:
+    """Return what the gateway answers to wrong passwords, sent from a node so that only that is slowed down."""
+    program = f"""
+import base64, urllib.error, urllib.request
+for number in range({times}):
+    request = urllib.request.Request("{gateway.url}/system/functions")
+    request.add_header("Authorization", "Basic " + base64.b64encode(b"admin:guess%d" % number).decode())
+    try:
+        print(urllib.request.urlopen(request, timeout={ANSWER_WITHIN_S}).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+    told = user.on_node(NODES[2], f"python3 -c {shlex.quote(program)}")
+    return [int(line) for line in told.split()]
 
 
 def test_the_nodes_are_told(gateway: Gateway):

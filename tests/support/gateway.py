@@ -153,12 +153,13 @@ def running_gateway(run_directory):
     assert shutil.which("haproxy"), "the Debian package haproxy is not installed"
     with ExitStack() as stack:
         names, resolver = stack.enter_context(tasks_dns())
-        bind, metrics, controller, call_log, function = different_ports(5)
+        bind, metrics, controller, call_log, succession, function = different_ports(6)
         plane = DataPlane(
             bind=f"127.0.0.1:{bind}",
             metrics_bind=f"127.0.0.1:{metrics}",
             controller=f"127.0.0.1:{controller}",
             call_log=f"127.0.0.1:{call_log}",
+            succession=f"127.0.0.1:{succession}",
             resolver=resolver,
             function_port=function,
             run_directory=run_directory,
