@@ -272,16 +272,19 @@ def _run(
     what: str,
     timeout_s: float = BUILD_TIMEOUT_S,
 ) -> None:
-    last: deque[str] = deque(maxlen=_LINES_KEPT)
+    of_steps: deque[str] = deque(maxlen=_LINES_KEPT)
+    others: deque[str] = deque(maxlen=_LINES_KEPT)  # all that there is of a pull or a push
 
     def take(line: str) -> None:
         if printed := _BUILD_OUTPUT.match(line):
-            last.append(printed["text"])
+            of_steps.append(printed["text"])
+        elif line.strip():
+            others.append(line)
         if step := _BUILD_STEP.match(line):
             on_line(step["text"])
 
     if connection.stream(command, take, timeout_s=timeout_s) != 0:
-        told = "\n  ".join(last) or "none"
+        told = "\n  ".join(of_steps or others) or "none"
         raise BuildError(
             f"{connection.node}: {what} could not be made. The last lines were:\n  {told}",
             "Mend what they say, then run the same command again; what is built already is kept.",

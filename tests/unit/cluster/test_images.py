@@ -6,7 +6,15 @@ import tarfile
 
 import pytest
 
-from piswarm.cluster.images import BUILT_HERE, Base, build, cluster_images, deployer_image, read_base
+from piswarm.cluster.images import (
+    BUILT_HERE,
+    Base,
+    build,
+    cluster_images,
+    deployer_image,
+    push,
+    read_base,
+)
 from piswarm.cluster.shell import Result
 from piswarm.errors import BuildError, ConfigError
 from piswarm.settings import STACKS
@@ -95,6 +103,37 @@ def test_the_images_that_may_be_pulled_start_the_same_program():
     for name in ("gateway", "registry"):
         dockerfile = (STACKS / "images" / name / "Dockerfile").read_text()
         assert 'ENTRYPOINT ["/usr/lib/piswarm/start"]\n' in dockerfile
+
+
+class FailingShell:
+    """A node whose engine prints some lines and fails."""
+
+    node = "pi1"
+
+    def __init__(self, *lines):
+        self._lines = lines
+
+    def stream(self, _, on_line, *, timeout_s):
+        for line in self._lines:
+            on_line(line)
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["layer: Pushing", "unauthorized: authentication required"],
+            "unauthorized: authentication required",
+        ),
+        (["#7 1.2 E: no such package", "------", "> [2/5] RUN apt-get"], "E: no such package"),
+        ([], "none"),
+    ],
+)
+def test_what_the_engine_said_of_a_failure_is_told(lines, told):
+    with pytest.raises(BuildError) as caught:
+        push(FailingShell(*lines), "registry.piswarm.internal:5000/piswarm/base:1", lambda _: None)
+    assert caught.value.message.splitlines()[-1].strip() == told
 
 
 def test_build_in_place_of_a_reference_means_to_build():
