@@ -146,6 +146,7 @@ def render(routes: Iterable[Route] | None, plane: DataPlane) -> Configuration:
     known = None if routes is None else sorted(routes, key=lambda route: route.name)
     sections = [
         _defaults(plane, max([DEFAULT_TIMEOUT_S, *(route.timeout_s for route in known or [])])),
+        _succession(plane),
         _entrance(plane),
         _metrics(plane),
         _controller(plane),
@@ -201,11 +202,14 @@ resolvers swarm
     hold obsolete 0s"""
 
 
-def _entrance(plane: DataPlane) -> str:
+def _succession(plane: DataPlane) -> str:
     return f"""\
 peers succession
-    peer {_PEER} {plane.succession}
+    peer {_PEER} {plane.succession}"""
 
+
+def _entrance(plane: DataPlane) -> str:
+    return f"""\
 frontend entrance
     bind {plane.bind}
     monitor-uri {HEALTH_PATH}
@@ -214,13 +218,13 @@ frontend entrance
     option log-separate-errors
     option dontlognull
     log-format {_LOG_LINE}
-    http-request set-var(txn.call_id) req.fhdr(X-Call-Id)
-    http-request set-var(txn.call_id,ifnotexists) uuid()
-    http-request set-header X-Call-Id %[var(txn.call_id)]
-    http-request set-header X-Start-Time %[date(0,us)]000
-    http-request add-header X-Forwarded-Host %[req.hdr(Host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
-    http-request add-header X-Forwarded-For %ci:%cp unless {{ req.hdr(X-Forwarded-For) -m found }}
+    acl brings_call_id req.fhdr(X-Call-Id),set-var(txn.call_id) -m found
+    http-request add-header X-Call-Id %[uuid(),set-var(txn.call_id)] unless brings_call_id
+    http-request set-header X-Start-Time %[date(0,us),set-var(txn.start_us)]000
+    http-request add-header X-Forwarded-Host %[req.fhdr(Host)] unless {{ req.fhdr(X-Forwarded-Host) -m found }}
+    http-request add-header X-Forwarded-For %ci:%cp unless {{ req.fhdr(X-Forwarded-For) -m found }}
     http-after-response set-header X-Call-Id %[var(txn.call_id)]
+    http-after-response add-header X-Start-Time %[var(txn.start_us)]000
     use_backend controller unless {{ path_beg /function/ }}
     use_backend function:%[{_NAME_IN_PATH}]
     default_backend unknown"""

@@ -1,6 +1,7 @@
 """The gateway as it runs in its container: a real HAProxy, the controller behind it, functions behind both."""
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -71,8 +72,21 @@ def test_the_contracts_headers_are_set(gateway):
     assert sent["x-call-id"] == answer.headers["X-Call-Id"]
     assert len(sent["x-call-id"]) == 36
     assert abs(int(sent["x-start-time"]) / 1e9 - time.time()) < DEADLINE_S
+    assert sent["x-start-time"] == answer.headers["X-Start-Time"]
     assert sent["x-forwarded-host"] == sent["host"] == "my.cloud"
     assert sent["x-forwarded-for"].startswith("127.0.0.1:")
+
+
+def test_each_call_on_a_kept_connection_has_a_start_of_its_own(gateway):
+    gateway.replica("echo", "127.0.1.1")
+    route(gateway, "echo")
+    with requests.Session() as session:
+        began = []
+        for _ in range(3):
+            answer = session.get(f"{gateway.url}/function/echo", timeout=DEADLINE_S)
+            began.append(int(answer.headers["X-Start-Time"]))
+            time.sleep(0.05)
+    assert all(later - earlier >= 40_000_000 for earlier, later in itertools.pairwise(began))
 
 
 def test_the_callers_own_headers_are_kept(gateway):
