@@ -17,7 +17,6 @@ _LONGEST_LINE = 2048
 _ROOM = 1 << 20
 """Bytes of lines that may wait to be read."""
 _PATIENCE_S = 0.5
-_END = b"end"
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ class CallLog:
         self._address = (host, int(port))
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+        self._socket.settimeout(_PATIENCE_S)
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="call-log", daemon=True)
         self._heard: defaultdict[str, Tally] = defaultdict(Tally)
         self._hearing = threading.Lock()
@@ -47,8 +48,9 @@ class CallLog:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.sendto(_END, self._address)
-        self._thread.join()
+        self._ended.set()
+        self._socket.sendto(b"", self._address)  # it need not wait for the next line
+        self._thread.join(2 * _PATIENCE_S)
         self._socket.close()
 
     def take(self) -> dict[str, Tally]:
@@ -72,7 +74,11 @@ class CallLog:
         self._marks.pop(mark, None)
 
     def _listen(self) -> None:
-        while (line := self._socket.recv(_LONGEST_LINE)) != _END:
+        while not self._ended.is_set():
+            try:
+                line = self._socket.recv(_LONGEST_LINE)
+            except TimeoutError:
+                continue
             mark = self._marks.pop(line, None)
             if mark:
                 mark.set()
