@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import urllib3
+from shared import deploy_echo, piswarm
 
 from piswarm.cluster.connect import connect
 from piswarm.cluster.inventory import Cluster, load_cluster
@@ -52,7 +50,7 @@ def main() -> None:
     if len(cluster.nodes) < 3:
         sys.exit("This takes a cluster of three nodes.")
     gateway = GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
-    deploy()
+    deploy_echo(FUNCTION)
     rows = []
     try:
         for run in range(options.runs):
@@ -104,16 +102,6 @@ def events(cluster: Cluster, gateway: GatewayClient, run: int) -> dict[str, Call
         "a node is drained": drain,
         "one of two replicas is killed": kill,
     }
-
-
-def deploy() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        piswarm("new", FUNCTION, cwd=folder)
-        Path(folder, FUNCTION, "handler.py").write_text("def handle(req):\n    return req\n")
-        identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
-        for words in (("add", "--all"), (*identity, "commit", "--quiet", "--message", "bench")):
-            subprocess.run(["git", *words], cwd=folder, check=True, timeout=60)
-        piswarm("deploy", FUNCTION, cwd=folder)
 
 
 def described(gateway: GatewayClient) -> dict[str, object]:
@@ -195,13 +183,6 @@ def line(one: dict[str, object]) -> str:
         f"p50 {one['p50_ms']:>6} ms  p99 {one['p99_ms']:>7} ms  slowest {one['slowest_ms']:>7} ms  "
         f"{one['slower_than_0.5_s']} above 0.5 s  {'; '.join(one['faults'])}"  # type: ignore[arg-type]
     )
-
-
-def piswarm(*arguments: str, cwd: str | None = None) -> None:
-    command = [sys.executable, "-m", "piswarm", *arguments]
-    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
-    if ran.returncode != 0:
-        sys.exit(f"piswarm {' '.join(arguments)} failed:\n{ran.stderr[-3000:]}")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,7 @@ The peer is the engine itself in the same run: as many containers of the node im
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
+from shared import report_seconds
 
 from piswarm.lab.mirror import read_mirror
 
@@ -44,7 +42,7 @@ def main() -> None:
                 taken[f"peer: {nodes} containers that sleep"].append(sleepers(nodes))
     finally:
         piswarm("down")
-    report(taken, as_json=options.json)
+    report_seconds(taken, as_json=options.json)
 
 
 def from_nothing() -> float:
@@ -95,17 +93,6 @@ def piswarm(*arguments: str, **environment: str) -> float:
     if ran.returncode != 0:
         sys.exit(f"lab {' '.join(arguments)} failed:\n{ran.stderr[-3000:]}")
     return time.monotonic() - began
-
-
-def report(taken: dict[str, list[float]], *, as_json: bool) -> None:
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
-    if as_json:
-        print(json.dumps({"machine": machine, "seconds": taken}, indent=2))
-        return
-    print(f"machine: {machine}")
-    for what, times in taken.items():
-        middle, spread = statistics.median(times), f"{min(times):.2f} to {max(times):.2f}"
-        print(f"{what:<36} median {middle:6.2f} s   ({spread}, {len(times)} times)")
 
 
 if __name__ == "__main__":

@@ -7,17 +7,12 @@ status 200. From zero, it is the time of one call. Each round has a function of 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import requests
+from shared import deploy_echo, piswarm, report_seconds
 
 from piswarm.cluster.inventory import load_cluster
 from piswarm.functions.gateway import GatewayClient
@@ -41,7 +36,7 @@ def main() -> None:
     cluster = load_cluster(Settings.from_environment())
     gateway = GatewayClient(cluster.gateway_url, *cluster.gateway_credentials)
     taken: dict[str, list[float]] = {"deploy to first answer": [], "from zero": []}
-    deploy()
+    deploy_echo(FUNCTION)  # so that its image is on the node
     try:
         image = str(gateway.existing(FUNCTION)["image"])
         process = "" if options.handler else PROGRAM
@@ -51,7 +46,7 @@ def main() -> None:
             taken["from zero"].append(woken)
     finally:
         piswarm("remove", FUNCTION, "--yes")
-    report(taken, as_json=options.json)
+    report_seconds(taken, as_json=options.json)
 
 
 def measure(gateway: GatewayClient, name: str, image: str, process: str) -> tuple[float, float]:
@@ -63,14 +58,23 @@ def measure(gateway: GatewayClient, name: str, image: str, process: str) -> tupl
         until_answered(url)
         deployed = time.monotonic() - began
         gateway.scale(name, 0)
-        while gateway.existing(name)["availableReplicas"]:
-            time.sleep(0.1)
+        until_asleep(gateway, name)
         time.sleep(LINGER_S)
         began = time.monotonic()
         until_answered(url)
         return deployed, time.monotonic() - began
     finally:
         gateway.remove(name)
+
+
+def until_asleep(gateway: GatewayClient, name: str) -> None:
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    while running := gateway.existing(name)["availableReplicas"]:
+        if time.monotonic() > deadline:
+            sys.exit(
+                f"{name} still has {running} replicas {ANSWER_WITHIN_S:.0f} s after it was scaled to zero."
+            )
+        time.sleep(0.1)
 
 
 def until_answered(url: str) -> None:
@@ -81,35 +85,6 @@ def until_answered(url: str) -> None:
                 f"{url} did not answer within {ANSWER_WITHIN_S:.0f} s: {answer.status_code} {answer.text}"
             )
         time.sleep(0.01)
-
-
-def deploy() -> None:
-    """Deploy a function once, so that its image is on the node."""
-    with tempfile.TemporaryDirectory() as folder:
-        piswarm("new", FUNCTION, cwd=folder)
-        Path(folder, FUNCTION, "handler.py").write_text("def handle(req):\n    return req\n")
-        identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
-        for words in (("add", "--all"), (*identity, "commit", "--quiet", "--message", "bench")):
-            subprocess.run(["git", *words], cwd=folder, check=True, timeout=60)
-        piswarm("deploy", FUNCTION, cwd=folder)
-
-
-def piswarm(*arguments: str, cwd: str | None = None) -> None:
-    command = [sys.executable, "-m", "piswarm", *arguments]
-    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
-    if ran.returncode != 0:
-        sys.exit(f"piswarm {' '.join(arguments)} failed:\n{ran.stderr[-3000:]}")
-
-
-def report(taken: dict[str, list[float]], *, as_json: bool) -> None:
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
-    if as_json:
-        print(json.dumps({"machine": machine, "seconds": taken}, indent=2))
-        return
-    print(f"machine: {machine}")
-    for what, times in taken.items():
-        spread = f"{min(times):.2f} to {max(times):.2f}"
-        print(f"{what:<24} median {statistics.median(times):5.2f} s   ({spread}, {len(times)} times)")
 
 
 if __name__ == "__main__":
